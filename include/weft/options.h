@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weft/options.h: how groups and pools are opened. NULL, or a zeroed struct, means the defaults:
+ *
+ *     weft_pool_open(&pool, WEFT_PROCESSES, &(weft_options){ .workers = 5, .name = "fetch" });
+ *
+ * A promise that a kind cannot keep is refused with -ENOTSUP (call_timeout_ns for threads: nobody
+ * can stop a thread that computes); a hint that means nothing to a kind is ignored.
+ */
+#ifndef WEFT_OPTIONS_H
+#define WEFT_OPTIONS_H
+
+#include <weft/call.h>
+
+WEFT_BEGIN
+
+typedef struct weft_pool weft_pool;
+
+/* What the first failed call of a group or a map does to the others. */
+typedef enum weft_failure {
+    WEFT_CANCEL_REST = 1, /* cancels them: the default */
+    WEFT_GO_ON,           /* nothing */
+} weft_failure;
+
+typedef struct weft_options {
+    /* For people to read; copied. Strands are called NAME-0, NAME-1 and so on. */
+    const char *name;
+
+    /* Groups: calls run on this pool's workers instead of on strands of their own; the kind must
+       be the pool's. Borrowed until the group is closed. */
+    weft_pool *pool;
+
+    /* Pools: how many workers, at most 4096; 0: as many as there are CPUs to use. */
+    uint32_t workers;
+
+    /* Pools: how many calls may wait for a worker before submit waits itself; 0: 1024. */
+    uint32_t backlog_max;
+
+    /* Pools of processes: how often a call may be started again that crashed; 0 and 1: never. */
+    uint32_t attempts_max;
+
+    /* Pools: a worker is replaced by a fresh one after that many calls; 0: never. */
+    uint32_t calls_per_worker_max;
+
+    /* Threads: size of their stacks; 0: the system's default. */
+    size_t stack_bytes;
+
+    /* Groups: what the first failure does to the rest; 0: WEFT_CANCEL_REST. */
+    weft_failure on_failure;
+
+    /* Processes: a call that runs longer is killed and ends as WEFT_OVERDUE; 0: no limit. */
+    int64_t call_timeout_ns;
+
+    /* Processes: how long one may run on after it was asked to end (SIGTERM) before it is killed;
+       0: 2 s. */
+    int64_t grace_ns;
+
+    /* Every call finds these bytes in call->context. Copied once; context_bytes may also be
+       WEFT_STRING, or WEFT_POINTER: lent, as arguments are. */
+    const void *context;
+    size_t context_bytes;
+
+    /* Pools: run in each worker before its first call (context is set, arg is not) and after its
+       last. What enter stores in *ret_worker is call->worker from then on. A worker whose enter
+       fails is not used; when none is left, calls fail with its error and text. */
+    int (*enter)(weft_call *call, void **ret_worker);
+    void (*leave)(void *worker);
+
+    /* Called for each call that ended other than done or cancelled, by the strand that ran or
+       watched it: several at once are possible. outcome is valid during the call. */
+    void (*on_error)(const weft_outcome *outcome, void *ctx);
+    void *on_error_ctx;
+
+    /* Zero. */
+    uint64_t reserved[9];
+} weft_options;
+
+WEFT_END
+#endif

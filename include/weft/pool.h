@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weft/pool.h: strands that are used again and again for many calls.
+ *
+ *     weft_pool *pool;
+ *     rc = weft_pool_open(&pool, WEFT_PROCESSES, &(weft_options){ .workers = 5 });
+ *     rc = weft_pool_map(pool, fetch_url, &(weft_map){ .in = urls, .count = 10,
+ *                        .in_bytes = WEFT_STRING, .out = status, .out_bytes = sizeof *status },
+ *                        WEFT_FOREVER);
+ *     weft_pool_close(pool);
+ *
+ * For results in the order of ending, open a group on the pool (options.pool) and use
+ * weft_group_next().
+ *
+ * A worker process that exits, crashes or is killed costs the one call that it was running, which
+ * ends as WEFT_CRASHED, saying how (or is tried again, see attempts_max). The worker is replaced
+ * and everything else goes on. When workers die again and again before they can run a call (8 times
+ * in a row), waiting calls fail instead of waiting for ever.
+ *
+ * Pools may be opened inside calls of pools, of the same or another kind.
+ */
+#ifndef WEFT_POOL_H
+#define WEFT_POOL_H
+
+#include <weft/future.h>
+#include <weft/options.h>
+
+WEFT_BEGIN
+
+/*
+ * Opens a pool. Kind serial has no workers: each call runs at once in the strand that submits it,
+ * one at a time.
+ * Returns  0 and *ret_pool, to be closed; -EINVAL: no such kind, more than 4096 workers, reserved
+ *          words set; -ENOTSUP: a promise that the kind cannot keep; -EFAULT: enter, leave or
+ *          context could not be seen by the workers; -ENOTCONN: processes without weft_init();
+ *          -EPIPE: the zygote has died; -EAGAIN: no room for a worker; -ENOMEM, -EMFILE.
+ */
+int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *options) WEFT_USE;
+
+/*
+ * Hands fn to the pool. The argument is copied (call.h has the sizes that are words).
+ * Returns  0 and *ret_future (may be NULL: nobody asks), to be closed; -ETIMEDOUT: no room in the
+ *          backlog by the deadline; -ECANCELED; -EPIPE: the pool is closing or terminated; -EFAULT:
+ *          a worker could not see fn or arg; -EMSGSIZE: more than 1 GiB; -EINVAL, -ENOMEM.
+ * Blocks   while the backlog is full; a worker of a pool of threads that submits to its own full
+ *          pool runs a waiting call itself instead. Kind serial: runs the call.
+ */
+int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_bytes,
+                     weft_future **ret_future, weft_deadline deadline) WEFT_USE;
+
+/*
+ * A call for each item of an array, results in the order of the items.
+ *
+ * in: count items of in_bytes each; with WEFT_STRING an array of const char *, with WEFT_BYTES an
+ * array of weft_bytes. Read while the map runs, by kinds that share memory in place.
+ *
+ * out: NULL for none, or room for count results of out_bytes each, zeroed first; with WEFT_BYTES an
+ * array of weft_bytes, to be freed by weft_bytes_free(); with WEFT_STRING an array of char *, each
+ * to be freed by free(). A call that gave no result leaves zeroes, or NULL.
+ *
+ * outcomes: NULL, or room for count outcomes.
+ */
+typedef struct weft_map {
+    const void *in;
+    size_t count, in_bytes;
+    void *out;
+    size_t out_bytes;
+    weft_outcome *outcomes;
+    weft_failure on_failure; /* 0: WEFT_CANCEL_REST */
+    uint64_t reserved[7];    /* zero */
+} weft_map;
+
+/*
+ * Runs a map and waits for it. out and outcomes are written whatever it returns, except after
+ * -EINVAL and -EFAULT.
+ * Returns  0: all done; -ECHILD: at least one call did not succeed, outcomes say which and how;
+ *          -ETIMEDOUT, -ECANCELED: what had not started was cancelled; -EPIPE: the pool is closing
+ *          or was terminated; -EINVAL, -EFAULT as weft_pool_submit(); -ENOMEM: some were not run.
+ * Blocks   yes. The arrays are the caller's again when it returns: after the deadline it cancels
+ *          and still waits for calls that are running, so a call in a thread that never looks at
+ *          cancellation delays it.
+ */
+int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *map,
+                  weft_deadline deadline) WEFT_USE;
+
+/* Drops what waits (WEFT_CANCELLED), cancels what runs, refuses what comes. Close it afterwards. */
+void weft_pool_terminate(weft_pool *pool);
+
+/*
+ * Refuses what comes, waits until every call has ended (unless terminated, their results too), ends
+ * the workers and frees the pool. Futures that are open stay valid. NULL is allowed.
+ * Blocks   yes, and ignores cancellation and scopes. Not from a call of the pool itself.
+ */
+void weft_pool_close(weft_pool *pool);
+
+WEFT_END
+#endif
