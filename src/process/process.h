@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process/process.h: the door of this room: child processes of the program that run calls.
+ *
+ * A process is forked by the zygote, runs calls that its owner sends, one at a time, and ends when
+ * its owner closes it, dies, or kills it. One strand at a time uses a struct process, but
+ * process_signal() may come from any.
+ */
+#ifndef WEFT_PROCESS_PROCESS_H
+#define WEFT_PROCESS_PROCESS_H
+
+#include <weft/call.h>
+#include <weft/time.h>
+
+struct process;
+
+/* How a process ended. */
+struct process_end {
+    int signal;    /* that killed it, or 0 */
+    int exit_code; /* if no signal did */
+};
+
+/* What a process gets once, before its first call. All pointers borrowed during process_open(). */
+struct process_options {
+    const char *name;    /* what ps shows, at most 15 bytes are kept; NULL: the program's own */
+    const void *context; /* bytes for call->context of every call; with WEFT_POINTER as size: the */
+    size_t context_bytes;                             /* pointer itself. Otherwise a plain size. */
+    int (*enter)(weft_call *call, void **ret_worker); /* NULL: none */
+    void (*leave)(void *worker);                      /* NULL: none */
+};
+
+/* What came of a call. */
+struct process_result {
+    int status;
+    void *result; /* malloc'ed, 16-aligned, NUL behind; NULL: none. The caller's to free */
+    size_t result_bytes;
+    char text[160];
+};
+
+/*
+ * Starts a process: has the zygote fork it and waits until it exists. enter runs in the process
+ * afterwards; process_ready() waits for it.
+ * Returns  0; -ENOTCONN: no weft_init(); -EPIPE: the zygote has died; -EAGAIN, -ENOMEM: the system
+ *          has no room for another; -EMFILE.
+ */
+int process_open(struct process **ret, const struct process_options *options);
+
+/*
+ * Waits until enter has run (process_open() with no enter needs no waiting, but it may be called).
+ * Returns  0; -ECHILD: enter failed, *failure says how and the process is ending; -EPIPE: it has
+ *          died, process_wait() says how; -ETIMEDOUT, -ECANCELED: ask again.
+ */
+int process_ready(struct process *, struct process_result *failure, weft_deadline deadline);
+
+/*
+ * Sends a call: fn, and of call: arg and arg_bytes, pointer, index, attempt, ret_bytes. Nothing
+ * may run in it. A process that dies meanwhile is no error: process_receive() will tell.
+ * Returns  0; -ENOMEM. Blocks while the process is slow to read, not cancellable.
+ */
+int process_send(struct process *, weft_fn *fn, const weft_call *call);
+
+/*
+ * Waits for the result of the call that was sent.
+ * Returns  0 and *ret; -EPIPE: the process has died, process_wait() says how; -ENOMEM: there is a
+ *          result but no memory for it (the call has ended); -ETIMEDOUT, -ECANCELED: it still
+ *          runs, ask again.
+ */
+int process_receive(struct process *, struct process_result *ret, weft_deadline deadline);
+
+/* Sends a signal to the process; nothing happens if it has ended (no other process is ever hit). */
+void process_signal(struct process *, int signo);
+
+/* The process id, for messages. */
+pid_t process_id(const struct process *);
+
+/*
+ * Asks the process to end after what it runs (it calls leave), without waiting. */
+void process_finish(struct process *);
+
+/*
+ * Waits until the process has ended and was reaped.
+ * Returns  0 and *ret; -EPIPE: the zygote died, and with it the process: nobody knows how;
+ *          -ETIMEDOUT, -ECANCELED.
+ */
+int process_wait(struct process *, struct process_end *ret, weft_deadline deadline);
+
+/* Kills the process if it lives, waits until it was reaped, frees. Ignores cancellation. NULL ok.
+ */
+void process_close(struct process *);
+
+/*
+ * Whether a child could see a function, a piece of memory: code of the images that were loaded
+ * before weft_init(), shared memory. True for NULL.
+ */
+bool process_sees_code(const void *address);
+bool process_sees_memory(const void *address);
+
+/* Whether weft_init() was called, successfully, in this program. */
+bool process_available(void);
+
+#endif

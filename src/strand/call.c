@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * strand/call.c: what a running function says through its call: its result and why it failed.
+ *
+ * A call has one of two places for its result: pub.ret, memory of fixed size that a map lent, or a
+ * buffer of its own that is made when the function returns something.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "strand/call.h"
+
+void *call_buffer(const void *bytes, size_t n)
+{
+    char *buffer = malloc(n + 1); /* malloc aligns to 16 on every platform we build for */
+    if (!buffer)
+        return NULL;
+    if (n)
+        memcpy(buffer, bytes, n);
+    buffer[n] = '\0';
+    return buffer;
+}
+
+int weft_call_return(weft_call *pub, const void *bytes, size_t n)
+{
+    struct call *call = CONTAINER(pub, struct call, pub);
+    if (n > CALL_BYTES_MAX || (pub->ret && n > pub->ret_bytes))
+        return -EMSGSIZE;
+    if (n && !bytes)
+        return -EINVAL;
+    if (pub->ret) {
+        memmove(pub->ret, bytes, n); /* the function may have built it in place */
+        memset((char *)pub->ret + n, 0, pub->ret_bytes - n);
+    } else {
+        void *buffer = call_buffer(bytes, n);
+        if (!buffer)
+            return -ENOMEM;
+        free(call->result);
+        call->result = buffer;
+    }
+    call->result_bytes = n;
+    return 0;
+}
+
+int weft_call_fail(weft_call *pub, int error, const char *format, ...)
+{
+    struct call *call = CONTAINER(pub, struct call, pub);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(call->text, sizeof call->text, format, args);
+    va_end(args);
+    return error < 0 ? error : -EINVAL;
+}
+
+void call_reset(struct call *call)
+{
+    free(call->result);
+    call->result = NULL;
+    call->result_bytes = 0;
+    call->text[0] = '\0';
+    if (call->pub.ret)
+        memset(call->pub.ret, 0, call->pub.ret_bytes);
+}
+
+void weft_bytes_free(weft_bytes *bytes, size_t n)
+{
+    for (size_t i = 0; bytes && i < n; i++) {
+        free(bytes[i].data);
+        bytes[i] = (weft_bytes){ NULL, 0 };
+    }
+}
+
+const char *weft_how_name(weft_how how)
+{
+    static const char *const names[] = {
+        [WEFT_PENDING] = "pending", [WEFT_RUNNING] = "running",     [WEFT_DONE] = "done",
+        [WEFT_FAILED] = "failed",   [WEFT_CANCELLED] = "cancelled", [WEFT_CRASHED] = "crashed",
+        [WEFT_OVERDUE] = "overdue",
+    };
+    return (unsigned)how < sizeof names / sizeof *names ? names[how] : "unknown";
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * strand/call.h: a call while it runs: the public weft_call that the function sees, and behind it
+ * where its result and its words of failure go.
+ */
+#ifndef WEFT_STRAND_CALL_H
+#define WEFT_STRAND_CALL_H
+
+#include <weft/call.h>
+
+#define CALL_BYTES_MAX ((size_t)1 << 30)
+
+struct call {
+    weft_call pub;       /* first: functions hold a pointer to it */
+    void *result;        /* malloc'ed, 16-aligned, NUL behind; NULL: none (yet) */
+    size_t result_bytes; /* in pub.ret when that is set */
+    char text[160];
+};
+
+/* The result buffer of n bytes with a NUL behind them; NULL if memory is short. Free by free(). */
+void *call_buffer(const void *bytes, size_t n);
+
+/* Frees the result and forgets words, so that the call can run again. */
+void call_reset(struct call *call);
+
+#endif
