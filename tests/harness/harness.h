@@ -44,8 +44,9 @@
 #endif
 #endif
 #ifndef HARNESS_SANITIZED
-#define HARNESS_SANITIZED 0 /* for tests that scale their work: n / (HARNESS_SANITIZED ? 10 : 1)   \
-                             */
+#define HARNESS_SANITIZED                                                                          \
+    0 /* for tests that scale their work: n / (HARNESS_SANITIZED ? 10 : 1)                         \
+       */
 #endif
 
 struct harness_test {
@@ -82,12 +83,12 @@ void harness_register(struct harness_test *test);
 
 /* Each evaluates its operands once and, when it fails, prints both values. Integers of any type and
  * sign compare by value, without conversions; so do floating-point numbers and pointers. */
-#define EXPECT_EQ(a, b) HARNESS_COMPARE(a, HARNESS_EQ, b)
-#define EXPECT_NE(a, b) HARNESS_COMPARE(a, HARNESS_NE, b)
-#define EXPECT_LT(a, b) HARNESS_COMPARE(a, HARNESS_LT, b)
-#define EXPECT_LE(a, b) HARNESS_COMPARE(a, HARNESS_LE, b)
-#define EXPECT_GT(a, b) HARNESS_COMPARE(a, HARNESS_GT, b)
-#define EXPECT_GE(a, b) HARNESS_COMPARE(a, HARNESS_GE, b)
+#define EXPECT_EQ(a, b) HARNESS_COMPARE(#a, a, HARNESS_EQ, #b, b)
+#define EXPECT_NE(a, b) HARNESS_COMPARE(#a, a, HARNESS_NE, #b, b)
+#define EXPECT_LT(a, b) HARNESS_COMPARE(#a, a, HARNESS_LT, #b, b)
+#define EXPECT_LE(a, b) HARNESS_COMPARE(#a, a, HARNESS_LE, #b, b)
+#define EXPECT_GT(a, b) HARNESS_COMPARE(#a, a, HARNESS_GT, #b, b)
+#define EXPECT_GE(a, b) HARNESS_COMPARE(#a, a, HARNESS_GE, #b, b)
 
 #define EXPECT_TRUE(condition)                                                                     \
     ((condition) ? (void)0 : harness_fail(__FILE__, __LINE__, "%s is false", #condition))
@@ -146,8 +147,8 @@ struct harness_value harness_pointer(const volatile void *value);
              : harness_floating, default                                                           \
              : harness_pointer)(x)
 
-#define HARNESS_COMPARE(a, order, b)                                                               \
-    harness_expect(__FILE__, __LINE__, #a, HARNESS_VALUE(a), order, #b, HARNESS_VALUE(b))
+#define HARNESS_COMPARE(a_text, a, order, b_text, b)                                               \
+    harness_expect(__FILE__, __LINE__, a_text, HARNESS_VALUE(a), order, b_text, HARNESS_VALUE(b))
 
 void harness_expect(const char *file, int line, const char *a_text, struct harness_value a,
                     enum harness_order order, const char *b_text, struct harness_value b);
