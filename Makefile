@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+#
+# Thin: Meson does the building (see meson.build). This installs what is missing, and calls it.
+
+PREFIX ?= /usr/local
+prefix ?= $(PREFIX)
+BUILD  ?= build
+ARGS   ?=
+
+all:
+	@scripts/setup build
+	@scripts/configure $(BUILD)
+	ninja -C $(BUILD)
+
+help:
+	@echo 'make             installs what is missing and builds, in build/'
+	@echo 'make demo        fetches 200 pages from a site of its own: one at a time, by threads, by processes'
+	@echo 'make test        builds and runs all tests; ARGS="--suite park" runs some'
+	@echo 'make install     to PREFIX=/usr/local, below DESTDIR= if given'
+	@echo 'make bench       measures weft beside its peers'
+	@echo 'make sanitize    all tests under ASan and UBSan, then under TSan'
+	@echo 'make lint        checks the formatting and runs clang-tidy; make format repairs the former'
+	@echo 'make clean       removes the build directories'
+
+demo: all
+	scripts/demo $(BUILD)
+
+test:
+	@scripts/setup build test
+	@scripts/configure $(BUILD) -Dtests=enabled
+	meson test -C $(BUILD) --print-errorlogs $(ARGS)
+
+# Run by "sudo make install" after "make", this builds nothing new unless the prefix differs.
+install: all
+	@scripts/configure $(BUILD) --prefix=$(prefix)
+	meson install -C $(BUILD)
+	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
+
+bench:
+	@scripts/setup build bench
+	@scripts/configure build-bench --buildtype=release -Dbench=true -Dtests=disabled
+	ninja -C build-bench
+	scripts/bench build-bench $(ARGS)
+
+sanitize:
+	@scripts/setup build test sanitize
+	scripts/sanitize address $(ARGS)
+	scripts/sanitize thread $(ARGS)
+
+lint check-format:
+	@scripts/setup build test lint
+	@scripts/configure $(BUILD) -Dtests=enabled
+	scripts/lint $(BUILD)
+
+format:
+	@scripts/setup lint
+	git ls-files '*.[ch]' '*.cc' | xargs clang-format -i
+
+clean:
+	rm -rf build build-*/
+
+.PHONY: all help demo test install bench sanitize lint check-format format clean
