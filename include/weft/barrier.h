@@ -13,12 +13,16 @@
 #ifndef WEFT_BARRIER_H
 #define WEFT_BARRIER_H
 
-#include <weft/time.h>
+#include <weft/lock.h>
 
 WEFT_BEGIN
 
 typedef struct weft_barrier {
-    uint64_t opaque[6];
+    weft_lock lock; /* private, all of it */
+    uint32_t parties, waiting, round, broken;
+    int (*action)(void *ctx);
+    void *ctx;
+    struct weft_barrier_waiter *waiters;
 } weft_barrier;
 
 /*

@@ -19,13 +19,14 @@
 WEFT_BEGIN
 
 typedef struct weft_condition {
-    uint64_t opaque[2];
+    uint32_t waiters, reserved[3]; /* private */
 } weft_condition;
 
 #define WEFT_CONDITION_INIT                                                                        \
     {                                                                                              \
+        0,                                                                                         \
         {                                                                                          \
-            0, 0                                                                                   \
+            0, 0, 0                                                                                \
         }                                                                                          \
     }
 

@@ -13,14 +13,14 @@
 WEFT_BEGIN
 
 typedef struct weft_rlock {
-    uint64_t opaque[3];
+    weft_lock lock; /* private, all of it */
+    uint64_t owner;
+    uint32_t depth, reserved;
 } weft_rlock;
 
 #define WEFT_RLOCK_INIT                                                                            \
     {                                                                                              \
-        {                                                                                          \
-            0, 0, 0                                                                                \
-        }                                                                                          \
+        WEFT_LOCK_INIT, 0, 0, 0                                                                    \
     }
 
 /* Makes an rlock that nobody owns. */

@@ -21,7 +21,11 @@ WEFT_BEGIN
 
 /* Memory of the caller, usually on the stack, valid from enter to leave. */
 typedef struct weft_scope {
-    uint64_t opaque[6];
+    struct weft_scope *outer; /* private, all of it */
+    struct weft_scope *governor;
+    weft_deadline deadline;
+    uint32_t flags, ended_something;
+    uint64_t reserved[2];
 } weft_scope;
 
 #define WEFT_SHIELD 1u

@@ -58,7 +58,10 @@ int weft_yield(void);
  * strand that entered.
  */
 typedef struct weft_on_cancel {
-    uint64_t opaque[4];
+    void (*fn)(void *ctx); /* private, all of it */
+    void *ctx;
+    struct weft_on_cancel *outer;
+    uint64_t reserved;
 } weft_on_cancel;
 
 /* Returns  0: entered; -ECANCELED: cancelled already, not entered, fn is not called. */

@@ -19,7 +19,7 @@
 WEFT_BEGIN
 
 typedef struct weft_semaphore {
-    uint64_t opaque[2];
+    uint32_t word, bound, reserved[2]; /* private */
 } weft_semaphore;
 
 /* The most permits there can be. */
@@ -28,8 +28,9 @@ typedef struct weft_semaphore {
 /* A constant number of permits, at most WEFT_SEMAPHORE_MAX, unbounded. */
 #define WEFT_SEMAPHORE_INIT(permits)                                                               \
     {                                                                                              \
+        (uint32_t)(permits), 0,                                                                    \
         {                                                                                          \
-            (uint64_t)(uint32_t)(permits), 0                                                       \
+            0, 0                                                                                   \
         }                                                                                          \
     }
 

@@ -26,6 +26,8 @@
 #define swap_acq_rel(p, v)  __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define add_relaxed(p, v)   __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define add_release(p, v)   __atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
+#define add_seq_cst(p, v)   __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
+#define sub_relaxed(p, v)   __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 #define sub_acq_rel(p, v)   __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define or_acq_rel(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define or_seq_cst(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)

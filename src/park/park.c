@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park/park.c: waiting on words, by a table of queues that are found by the word's address.
+ *
+ * The problem: any number of words, most without waiters, and no room in them for a queue; several
+ * ways for a wait to end (a wake-up through one of its nodes, the deadline, a cancellation) of
+ * which exactly one may count, or wake-ups get lost.
+ *
+ * How it works. The table has BUCKETS buckets, each with a guard and a first-in-first-out list of
+ * nodes of all words that hash to it. Nodes lie on the waiter's stack.
+ *
+ *   the waiter   sets its decision to WAITS, queues a node in each word's bucket, checking the
+ *                word's value under the guard, and sleeps until its token is there
+ *   a waker      under the guard, finds nodes of the word and decides their waits: the swap of
+ *                decision from WAITS to WOKEN. It unqueues only the nodes whose swap it has won,
+ *                so a wake-up is never spent on a strand that was just cancelled or timed out.
+ *                After unlocking it sends each strand's token
+ *   a canceller  sets the cancel bit, then swaps the decision and sends the token (strand.c)
+ *   the deadline is decided by the waiter itself, when its sleep ends without a token
+ *
+ *            WAITS --+--> WOKEN       decider sends a token, the waiter takes it
+ *                    +--> CANCELLED   decider sends a token, the waiter takes it
+ *                    +--> TIMED_OUT   by the waiter, no token
+ *                    +--> CHANGED     by the waiter, no token
+ *
+ * Why a node's memory is valid as long as anybody touches it: others touch a queued node only under
+ * its bucket's guard, and the waiter unqueues all its nodes under those guards before it returns. A
+ * node that a waker unqueued is the waker's until it sends the token, and the waiter does not
+ * return before it has taken that. The token is the last thing written to the strand.
+ *
+ * Lock order: a guard of one bucket is the innermost lock; nothing else is taken under it. Wake
+ * order: the order of queueing, per word.
+ *
+ * Signal handlers: park_post() takes the guard if it is free, else leaves a note that the guard's
+ * holder, perhaps the very thread it interrupted, acts on when it unlocks.
+ *
+ * Sources: WebKit's ParkingLot and Rust's parking_lot (the table, the callback under the guard);
+ * Go's sudog (several nodes per wait, one decision by compare and swap).
+ */
+#include <assert.h>
+#include <errno.h>
+
+#include "park/park.h"
+
+enum { BUCKETS = 4096, BUCKET_BITS = 12 };
+
+struct bucket {
+    struct guard guard;
+    struct list nodes; /* guarded; zero until first used */
+} __attribute__((aligned(64)));
+
+static struct bucket buckets[BUCKETS];
+
+static struct bucket *bucket_of(const uint32_t *word)
+{
+    uint64_t hash = ((uintptr_t)word >> 2) * UINT64_C(0x9E3779B97F4A7C15); /* Fibonacci hashing */
+    return &buckets[hash >> (64 - BUCKET_BITS)];
+}
+
+/* Swaps an undecided wait to a decision. True: the caller has decided it. */
+static bool decide(struct strand *strand, uint32_t decision)
+{
+    uint32_t now = load_relaxed(&strand->decision); /* only a first guess for the swap below */
+    while (now == STRAND_WAITS || now == STRAND_WAITS_CANCELLABLE)
+        /* acq_rel: acquires what the waiter wrote before it queued; releases to its load */
+        if (cas_acq_rel(&strand->decision, &now, decision))
+            return true;
+    return false;
+}
+
+/* Decides a queued node's wait as woken, and if that succeeds unqueues it. Under the guard. */
+static bool claim(struct park_node *node)
+{
+    if (!decide(node->strand, STRAND_WOKEN))
+        return false;
+    node->strand->woken_node = node;
+    list_remove(&node->link);
+    node->queued = false;
+    return true;
+}
+
+/* Wakes what park_post() meant. Under the guard: a waiter's token does not need it. */
+static void wake_posted(struct bucket *bucket)
+{
+    for (struct list *it = bucket->nodes.next; it && it != &bucket->nodes;) {
+        struct park_node *node = CONTAINER(it, struct park_node, link);
+        it = it->next;
+        /* seq_cst: in one order with the change before park_post() and the wait's own check */
+        if (node->postable && load_seq_cst(node->word) != node->value && claim(node)) {
+            node->token = 0;
+            node->strand->ops->wake(node->strand);
+        }
+    }
+}
+
+static void bucket_unlock(struct bucket *bucket)
+{
+    while (!guard_unlock(&bucket->guard))
+        wake_posted(bucket);
+}
+
+/* False: the word has another value. */
+static bool enqueue(struct park_node *node)
+{
+    struct bucket *bucket = bucket_of(node->word);
+    guard_lock(&bucket->guard);
+    /* seq_cst: a primitive that counts its waiters first is in one order with its waker's look at
+       that count (sync/signal.h) */
+    bool same = load_seq_cst(node->word) == node->value;
+    if (same) {
+        if (!bucket->nodes.next)
+            list_init(&bucket->nodes);
+        list_push_back(&bucket->nodes, &node->link);
+        node->queued = true;
+    }
+    bucket_unlock(bucket);
+    return same;
+}
+
+static void dequeue(struct park_node *node)
+{
+    struct bucket *bucket = bucket_of(node->word);
+    guard_lock(&bucket->guard);
+    if (node->queued)
+        list_remove(&node->link);
+    bucket_unlock(bucket);
+}
+
+/*
+ * Queues nodes until all are, or the wait is decided. *queued counts them.
+ * True: the strand itself has decided, no token will come.
+ */
+static bool begin(struct strand *self, struct park_node *nodes, size_t n, bool cancellable,
+                  size_t *queued)
+{
+    /* seq_cst, both: in one order with the canceller's bit and its look at the decision */
+    store_seq_cst(&self->decision, cancellable ? STRAND_WAITS_CANCELLABLE : STRAND_WAITS);
+    if (cancellable && load_seq_cst(&self->cancels))
+        return decide(self, STRAND_CANCELLED);
+    for (*queued = 0; *queued < n; ++*queued) {
+        struct park_node *node = &nodes[*queued];
+        node->strand = self;
+        node->queued = false;
+        if (!enqueue(node))
+            return decide(self, STRAND_CHANGED);
+    }
+    return false;
+}
+
+/* Sleeps until the wait is decided, and takes the token if one comes. */
+static void finish(struct strand *self, weft_deadline deadline)
+{
+    if (self->ops->sleep(self, deadline) == 0)
+        return;
+    if (!decide(self, STRAND_TIMED_OUT))
+        (void)self->ops->sleep(self, WEFT_FOREVER); /* decided a moment ago: the token comes */
+}
+
+static int result(struct strand *self, const struct park_node *nodes, weft_scope *governor)
+{
+    /* acquire: pairs with the release in the decider's swap */
+    uint32_t decision = load_acquire(&self->decision);
+    store_relaxed(&self->decision, STRAND_RUNS); /* nobody looks: no node is queued any more */
+    switch (decision) {
+    case STRAND_WOKEN:
+        return (int)(self->woken_node - nodes);
+    case STRAND_CHANGED:
+        return -EAGAIN;
+    case STRAND_CANCELLED:
+        return -ECANCELED;
+    default:
+        if (governor)
+            governor->ended_something = true;
+        return -ETIMEDOUT;
+    }
+}
+
+int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
+                   void (*then)(void *ctx), void *ctx)
+{
+    assert(n <= PARK_NODES_MAX);
+    struct strand *self = strand_self();
+    bool open = !(flags & PARK_SHIELDED);
+    weft_scope *governor = NULL; /* the scope whose deadline is the first to come */
+    if (open && self->scope && self->scope->governor &&
+        self->scope->governor->deadline.ns < deadline.ns) {
+        governor = self->scope->governor;
+        deadline = governor->deadline;
+    }
+    size_t queued = 0;
+    bool own_decision = begin(self, nodes, n, open && !self->shields, &queued);
+    if (!own_decision) {
+        if (then && queued == n)
+            then(ctx);
+        finish(self, deadline);
+    }
+    for (size_t i = 0; i < queued; i++)
+        if (&nodes[i] != self->woken_node || load_relaxed(&self->decision) != STRAND_WOKEN)
+            dequeue(&nodes[i]); /* relaxed: this strand knows that it is decided */
+    return result(self, nodes, governor);
+}
+
+int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags)
+{
+    return park_wait_then(nodes, n, deadline, flags, NULL, NULL);
+}
+
+/* Unqueues up to max waiters of the word, decided as woken, into the list. Under the guard. */
+static void collect(struct bucket *bucket, const uint32_t *word, uint32_t max,
+                    struct list *ret_woken, struct park_found *found)
+{
+    for (struct list *it = bucket->nodes.next; it && it != &bucket->nodes;) {
+        struct park_node *node = CONTAINER(it, struct park_node, link);
+        it = it->next;
+        if (node->word != word)
+            continue;
+        if (found->woken == max) {
+            found->more = true;
+            return;
+        }
+        if (!claim(node))
+            continue;
+        list_push_back(ret_woken, &node->link);
+        if (!found->woken++)
+            found->first = node;
+    }
+}
+
+uint32_t park_wake_then(const uint32_t *word, uint32_t max,
+                        void (*then)(struct park_found *found, void *ctx), void *ctx)
+{
+    struct bucket *bucket = bucket_of(word);
+    struct park_found found = { .woken = 0 };
+    struct list woken = LIST_INIT(woken);
+    guard_lock(&bucket->guard);
+    collect(bucket, word, max, &woken, &found);
+    if (then)
+        then(&found, ctx);
+    bucket_unlock(bucket);
+    for (struct list *it; (it = list_pop_front(&woken));) {
+        struct park_node *node = CONTAINER(it, struct park_node, link);
+        struct strand *strand = node->strand;
+        node->token = found.token;
+        strand->ops->wake(strand); /* from here on the node is gone */
+    }
+    return found.woken;
+}
+
+static void set_token(struct park_found *found, void *token)
+{
+    found->token = *(uint32_t *)token;
+}
+
+uint32_t park_wake(const uint32_t *word, uint32_t max, uint32_t token)
+{
+    return park_wake_then(word, max, set_token, &token);
+}
+
+void park_post(const uint32_t *word)
+{
+    struct bucket *bucket = bucket_of(word);
+    if (!guard_try_or_note(&bucket->guard))
+        return;
+    wake_posted(bucket);
+    bucket_unlock(bucket);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park/park.h: the one door through which everything waits: a futex for every kind of strand.
+ *
+ * A strand waits on up to PARK_NODES_MAX words of four bytes while each holds a value, until a
+ * deadline, cancellably; others wake waiters of a word, first come, first woken. A wake-up is never
+ * lost: who changes a word and then wakes it finds every strand that saw the old value. What a
+ * waker did before happens before the return of the wait that it ended.
+ */
+#ifndef WEFT_PARK_PARK_H
+#define WEFT_PARK_PARK_H
+
+#include "base/list.h"
+#include "park/strand.h"
+
+#define PARK_NODES_MAX 64
+
+/* One word that a wait is for. On the waiter's stack; word, value, postable are the caller's. */
+struct park_node {
+    const uint32_t *word;
+    uint32_t value;   /* it waits while *word == value */
+    uint32_t token;   /* what the waker says, valid once woken by this node */
+    bool postable;    /* park_post() wakes it */
+    bool queued;      /* guarded by the bucket */
+    struct list link; /* guarded by the bucket; after that the waker's */
+    struct strand *strand;
+    int64_t since_ns; /* for the primitive: when this strand began to wait */
+};
+
+/* Flags of a wait. */
+enum {
+    PARK_SHIELDED = 1, /* ignores cancellation and scopes */
+};
+
+/*
+ * Waits until one of n nodes is woken.
+ * Returns  its index, its token set; -EAGAIN: one of the words had another value; -ETIMEDOUT (of
+ *          the deadline or a scope's); -ECANCELED.
+ */
+int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags);
+
+/*
+ * The same, and calls queued(ctx) when all nodes are queued, before it sleeps: what is woken from
+ * then on is found. Not called if the wait is over before that (-EAGAIN, -ECANCELED).
+ */
+int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
+                   void (*queued)(void *ctx), void *ctx);
+
+/* Wakes up to max waiters of a word, with a token. Returns how many. */
+uint32_t park_wake(const uint32_t *word, uint32_t max, uint32_t token);
+
+/* What a wake-up found, before the woken ones run. */
+struct park_found {
+    uint32_t woken;
+    bool more;                     /* there may be further waiters */
+    const struct park_node *first; /* of the woken ones; NULL: none */
+    uint32_t token;                /* for all of them; may be set here */
+};
+
+/*
+ * The same, and calls decide(found, ctx) under the bucket's guard: no strand can start to wait for
+ * the word while it runs, so it may change the word to fit. It must not wait nor wake.
+ */
+uint32_t park_wake_then(const uint32_t *word, uint32_t max,
+                        void (*decide)(struct park_found *found, void *ctx), void *ctx);
+
+/*
+ * Wakes all postable waiters of the word if it no longer has the value they wait at. Safe in a
+ * signal handler; never waits.
+ */
+void park_post(const uint32_t *word);
+
+#endif

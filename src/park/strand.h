@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park/strand.h: the record of whoever runs: what the library must know of a strand of any kind.
+ *
+ * A thread's record is thread-local storage of fixed size, so that every thread has one, made by
+ * weft or not, and nothing can fail. Other kinds keep theirs where they like and set
+ * strand_current while they run. How a strand sleeps is behind struct strand_ops: waiting knows no
+ * kinds.
+ *
+ * Glossary
+ *   decision  how the wait that the strand is in stands; whoever swaps it away from WAITING has
+ *             decided that wait, alone
+ *   token     the wake-up: sent exactly once by the decider, unless the strand decided by itself
+ *   depth     how many calls run inside each other on this strand (a serial group, a pool worker)
+ */
+#ifndef WEFT_PARK_STRAND_H
+#define WEFT_PARK_STRAND_H
+
+#include <weft/scope.h>
+#include <weft/self.h>
+
+#include "base/futex.h"
+
+struct strand;
+struct park_node;
+
+/* How one kind of strand sleeps. */
+struct strand_ops {
+    /*
+     * Called by the strand itself: returns when there is a token, and takes it.
+     * Returns  0: token taken; -ETIMEDOUT: the deadline has passed and no token was there.
+     */
+    int (*sleep)(struct strand *self, weft_deadline deadline);
+
+    /*
+     * Gives the strand its token. Called by any strand, and by a signal handler; never waits. The
+     * record may be gone as soon as the token is there, so that is the last write to it.
+     */
+    void (*wake)(struct strand *strand);
+
+    /* Lets others run; called by the strand itself. */
+    void (*yield)(struct strand *self);
+};
+
+enum strand_decision {
+    STRAND_RUNS,
+    STRAND_WAITS,
+    STRAND_WAITS_CANCELLABLE,
+    STRAND_WOKEN,
+    STRAND_CANCELLED,
+    STRAND_TIMED_OUT,
+    STRAND_CHANGED, /* a word had another value than the one to wait at */
+};
+
+/* The number of calls inside each other that can be cancelled apart; deeper ones share a bit. */
+#define STRAND_DEPTH_MAX 31u
+
+struct strand {
+    const struct strand_ops *ops; /* constant after attaching */
+    uint64_t id;                  /* constant after attaching */
+    uint32_t token;               /* belongs to ops */
+    uint32_t decision;            /* enum strand_decision, by compare and swap */
+    uint32_t cancels;             /* bit d: the call at depth d is cancelled; bit 0: the strand */
+    uint32_t depth;               /* own */
+    uint32_t shields;             /* own: how many shields are around */
+    struct park_node *woken_node; /* written by the decider before the token, read after it */
+    weft_scope *scope;            /* own: the innermost */
+    struct guard hooks_guard;
+    weft_on_cancel *hooks;  /* guarded by hooks_guard: the innermost */
+    struct once_run *onces; /* own: what weft_once_run() is in the middle of, innermost first */
+    void **locals;          /* own: values by key, NULL until one is set */
+    void *worker_of;        /* own: the pool whose worker this strand is */
+    int wake_fd;            /* own: one more than the eventfd for weft_fd_wait(); 0: none yet */
+    char name[32];          /* own; "" until asked for */
+};
+
+_Static_assert(sizeof(struct strand) <= 512, "fits the static TLS that dlopen can count on");
+
+extern __thread struct strand *strand_current __attribute__((tls_model("initial-exec")));
+
+struct strand *strand_attach(void);
+
+/* The calling strand's record. Never fails. */
+static inline struct strand *strand_self(void)
+{
+    struct strand *self = strand_current;
+    return self ? self : strand_attach();
+}
+
+/*
+ * Cancels what runs at a depth of the strand: ends its wait, calls its hooks. The caller makes sure
+ * that the record lives until this returns.
+ */
+void strand_cancel(struct strand *strand, uint32_t depth);
+
+/* Forgets a cancellation of that depth, by the strand itself. True if there was one. */
+bool strand_uncancel(struct strand *self, uint32_t depth);
+
+/* Whether the next cancellable wait would return -ECANCELED. */
+bool strand_cancelled(const struct strand *self);
+
+/* Threads as strands (thread.c). */
+extern const struct strand_ops thread_ops;
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park/thread.c: threads as strands: the thread-local record and how a thread sleeps.
+ *
+ * A thread sleeps on the futex word `token` of its own record:
+ *
+ *     EMPTY --sleep--> SLEEPING --wake--> TOKEN --sleep returns--> EMPTY
+ *       \--------------wake---------------/
+ *
+ * After the swap to TOKEN the thread may return, end, and its record be unmapped while the waker is
+ * still on its way into futex_wake(). That is harmless: the kernel uses only the address, and at
+ * worst wakes a stranger that sleeps on a futex there, as every futex user must expect.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "park/strand.h"
+
+enum { TOKEN_EMPTY, TOKEN_THERE, TOKEN_SLEEPING };
+
+__thread struct strand *strand_current __attribute__((tls_model("initial-exec")));
+static __thread struct strand thread_record __attribute__((tls_model("initial-exec")));
+
+static uint64_t last_id;
+
+struct strand *strand_attach(void)
+{
+    struct strand *self = &thread_record;
+    self->ops = &thread_ops;
+    self->id = add_relaxed(&last_id, 1) + 1; /* relaxed: only uniqueness matters */
+    strand_current = self;
+    return self;
+}
+
+static int thread_sleep(struct strand *self, weft_deadline deadline)
+{
+    uint32_t token = TOKEN_EMPTY;
+    /* relaxed: announces only that it sleeps; the kernel compares the word again */
+    if (cas_relaxed(&self->token, &token, TOKEN_SLEEPING)) {
+        /* acquire: pairs with the swap in thread_wake(); shows what the decider wrote */
+        while ((token = load_acquire(&self->token)) == TOKEN_SLEEPING) {
+            if (futex_wait(&self->token, TOKEN_SLEEPING, deadline) != -ETIMEDOUT)
+                continue;
+            uint32_t sleeping = TOKEN_SLEEPING;
+            /* relaxed: no token came, so there is nothing to see */
+            if (cas_relaxed(&self->token, &sleeping, TOKEN_EMPTY))
+                return -ETIMEDOUT;
+        }
+    }
+    /* acq_rel for its acquire: pairs with the swap in thread_wake(), when it did not sleep */
+    (void)swap_acq_rel(&self->token, TOKEN_EMPTY);
+    return 0;
+}
+
+static void thread_wake(struct strand *strand)
+{
+    uint32_t *token = &strand->token;
+    /* acq_rel for its release: pairs with the acquire in thread_sleep() */
+    if (swap_acq_rel(token, TOKEN_THERE) == TOKEN_SLEEPING)
+        futex_wake(token, 1);
+}
+
+static void thread_yield(struct strand *self)
+{
+    (void)self;
+    sched_yield();
+}
+
+const struct strand_ops thread_ops = {
+    .sleep = thread_sleep,
+    .wake = thread_wake,
+    .yield = thread_yield,
+};

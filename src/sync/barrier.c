@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync/barrier.c: a point that a fixed number of strands pass together.
+ *
+ * `lock` guards all fields. A strand that comes counts itself, links a record of itself (on its
+ * stack) into `waiters` and parks on `round`. The last to come runs the action, under the lock, and
+ * ends the round: it writes PASSED into every record, changes `round` and wakes all that are
+ * parked. Breaking and resetting end the round too, with BROKEN. As each waiter's fate stands in
+ * its own record, the next round can begin, break or be reset before they run.
+ *
+ * A wait that ends by itself (deadline, cancellation) takes the lock and looks at its record: if
+ * the round has ended meanwhile, that counts; else it breaks the round.
+ *
+ *   waiting  how many of the current round have come
+ *   round    changes when a round ends, in whatever way: the word to park on
+ *   broken   waits fail until a reset
+ *
+ * Semantics: CPython's threading.Barrier.
+ */
+#include <errno.h>
+
+#include <weft/barrier.h>
+
+#include "park/park.h"
+
+enum fate { UNDECIDED, PASSED, BROKEN };
+
+struct weft_barrier_waiter {
+    struct weft_barrier_waiter *next;
+    weft_barrier *barrier;
+    enum fate fate; /* guarded by the lock until the waiter is woken */
+    bool unlocked;  /* own */
+};
+
+void weft_barrier_init(weft_barrier *barrier, uint32_t parties, int (*action)(void *ctx), void *ctx)
+{
+    *barrier = (weft_barrier){ .parties = parties, .action = action, .ctx = ctx };
+}
+
+/* Ends the round for those that wait. Under the lock. */
+static void end_round(weft_barrier *barrier, enum fate fate)
+{
+    for (struct weft_barrier_waiter *it = barrier->waiters; it; it = it->next)
+        it->fate = fate;
+    barrier->waiters = NULL;
+    store_relaxed(&barrier->waiting, 0); /* relaxed: the lock orders it; others only look */
+    store_relaxed(&barrier->round, barrier->round + 1); /* relaxed: park looks under its guard */
+    park_wake(&barrier->round, UINT32_MAX, 0);
+}
+
+static void break_round(weft_barrier *barrier)
+{
+    store_relaxed(&barrier->broken, 1); /* relaxed: the lock orders it; others only look */
+    end_round(barrier, BROKEN);
+}
+
+/* The last one has come. Under the lock. */
+static int pass(weft_barrier *barrier, uint32_t index)
+{
+    int rc = barrier->action ? barrier->action(barrier->ctx) : 0;
+    if (rc < 0) {
+        break_round(barrier);
+        return rc;
+    }
+    end_round(barrier, PASSED);
+    return (int)index;
+}
+
+static void unlock(void *ctx)
+{
+    struct weft_barrier_waiter *self = ctx;
+    self->unlocked = true;
+    weft_lock_release(&self->barrier->lock);
+}
+
+/* Waits for the others of the round. Under the lock, which it releases. */
+static int wait_round(weft_barrier *barrier, uint32_t index, weft_deadline deadline)
+{
+    struct weft_barrier_waiter self = { .next = barrier->waiters, .barrier = barrier };
+    barrier->waiters = &self;
+    struct park_node node = { .word = &barrier->round, .value = barrier->round };
+    int rc = park_wait_then(&node, 1, deadline, 0, unlock, &self);
+    if (rc < 0) {
+        if (self.unlocked)
+            weft_lock_lock(&barrier->lock);
+        if (self.fate == UNDECIDED)
+            break_round(barrier);
+        else
+            rc = 0;
+        weft_lock_release(&barrier->lock);
+    }
+    if (rc < 0)
+        return rc;
+    return self.fate == PASSED ? (int)index : -EPIPE;
+}
+
+int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline)
+{
+    if (!barrier->parties || barrier->parties > INT32_MAX)
+        return -EINVAL;
+    weft_lock_lock(&barrier->lock);
+    if (barrier->broken) {
+        weft_lock_release(&barrier->lock);
+        return -EPIPE;
+    }
+    uint32_t index = barrier->waiting;
+    store_relaxed(&barrier->waiting, index + 1); /* relaxed: as in end_round() */
+    if (index + 1 < barrier->parties)
+        return wait_round(barrier, index, deadline);
+    int rc = pass(barrier, index);
+    weft_lock_release(&barrier->lock);
+    return rc;
+}
+
+void weft_barrier_abort(weft_barrier *barrier)
+{
+    weft_lock_lock(&barrier->lock);
+    break_round(barrier);
+    weft_lock_release(&barrier->lock);
+}
+
+void weft_barrier_reset(weft_barrier *barrier)
+{
+    weft_lock_lock(&barrier->lock);
+    end_round(barrier, BROKEN);
+    store_relaxed(&barrier->broken, 0); /* relaxed: the lock orders it; others only look */
+    weft_lock_release(&barrier->lock);
+}
+
+/* Relaxed, all three: answers about some moment. */
+uint32_t weft_barrier_waiting(const weft_barrier *barrier)
+{
+    return load_relaxed(&barrier->waiting);
+}
+
+uint32_t weft_barrier_parties(const weft_barrier *barrier)
+{
+    return load_relaxed(&barrier->parties);
+}
+
+bool weft_barrier_broken(const weft_barrier *barrier)
+{
+    return load_relaxed(&barrier->broken);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync/rlock.c: a lock that its owner may take again.
+ *
+ * A lock, and beside it the owner's id and how often it has to be released. depth is the owner's
+ * alone; owner is read by others, who only ever find out that it is not them: a strand sees its own
+ * id there only if it wrote it itself.
+ */
+#include <errno.h>
+
+#include <weft/rlock.h>
+
+#include "park/strand.h"
+#include "sync/rlock.h"
+
+void weft_rlock_init(weft_rlock *rlock)
+{
+    *rlock = (weft_rlock)WEFT_RLOCK_INIT;
+}
+
+static bool owned(const weft_rlock *rlock)
+{
+    /* relaxed: see above; what the lock protects is ordered by the lock */
+    return load_relaxed(&rlock->owner) == strand_self()->id;
+}
+
+static void become_owner(weft_rlock *rlock, uint32_t depth)
+{
+    store_relaxed(&rlock->owner, strand_self()->id); /* relaxed: see above */
+    rlock->depth = depth;
+}
+
+void weft_rlock_lock(weft_rlock *rlock)
+{
+    if (owned(rlock)) {
+        rlock->depth++;
+        return;
+    }
+    weft_lock_lock(&rlock->lock);
+    become_owner(rlock, 1);
+}
+
+int weft_rlock_acquire(weft_rlock *rlock, weft_deadline deadline)
+{
+    if (owned(rlock)) {
+        if (rlock->depth == UINT32_MAX)
+            return -EOVERFLOW;
+        rlock->depth++;
+        return 0;
+    }
+    int rc = weft_lock_acquire(&rlock->lock, deadline);
+    if (rc == 0)
+        become_owner(rlock, 1);
+    return rc;
+}
+
+int weft_rlock_release(weft_rlock *rlock)
+{
+    if (!owned(rlock))
+        return -EPERM;
+    if (--rlock->depth == 0)
+        (void)rlock_release_all(rlock);
+    return 0;
+}
+
+uint32_t rlock_release_all(weft_rlock *rlock)
+{
+    uint32_t depth = rlock->depth;
+    rlock->depth = 0;
+    store_relaxed(&rlock->owner, 0); /* relaxed: see above */
+    weft_lock_release(&rlock->lock);
+    return depth;
+}
+
+void rlock_take_all(weft_rlock *rlock, uint32_t depth)
+{
+    weft_lock_lock(&rlock->lock);
+    become_owner(rlock, depth);
+}
+
+uint32_t weft_rlock_depth(const weft_rlock *rlock)
+{
+    return owned(rlock) ? rlock->depth : 0;
+}
+
+bool weft_rlock_locked(const weft_rlock *rlock)
+{
+    return weft_lock_locked(&rlock->lock);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync/semaphore.c: a number of permits.
+ *
+ * The word holds the free permits and, in its top bit, WAITERS. Invariant: when somebody is parked
+ * there are no free permits, and WAITERS is set. A release gives its permits to those that wait,
+ * first come first served, and adds to the word only what is left over; so a waiter that was woken
+ * has its permit and need not fight for it. A strand that comes takes a free permit, and parks if
+ * there is none; it sets WAITERS first, and park checks the word again under the bucket's guard.
+ * WAITERS may be set when nobody is parked (waits that ended otherwise); the next release clears
+ * it.
+ */
+#include <errno.h>
+
+#include <weft/semaphore.h>
+
+#include "park/park.h"
+
+#define WAITERS UINT32_C(0x80000000)
+
+static uint32_t cut(uint32_t permits)
+{
+    return permits < WEFT_SEMAPHORE_MAX ? permits : WEFT_SEMAPHORE_MAX;
+}
+
+void weft_semaphore_init(weft_semaphore *semaphore, uint32_t value, uint32_t bound)
+{
+    *semaphore = (weft_semaphore){ .word = cut(value), .bound = cut(bound) };
+}
+
+/* Takes a free permit. False: there is none, *ret_word has no permits in it. */
+static bool take(weft_semaphore *semaphore, uint32_t *ret_word)
+{
+    uint32_t word = load_relaxed(&semaphore->word); /* a first guess: the swap decides */
+    while (word & ~WAITERS)
+        /* acquire: pairs with the release in weft_semaphore_release() and give() */
+        if (cas_acquire(&semaphore->word, &word, word - 1))
+            return true;
+    *ret_word = word;
+    return false;
+}
+
+int weft_semaphore_acquire(weft_semaphore *semaphore, weft_deadline deadline)
+{
+    for (uint32_t word; !take(semaphore, &word);) {
+        if (deadline.ns <= 0)
+            return -ETIMEDOUT;
+        /* relaxed: publishes nothing; park checks the word again under the guard */
+        if (!(word & WAITERS) && !cas_relaxed(&semaphore->word, &word, WAITERS))
+            continue;
+        struct park_node node = { .word = &semaphore->word, .value = WAITERS };
+        int rc = park_wait(&node, 1, deadline, 0);
+        if (rc != -EAGAIN)
+            return rc < 0 ? rc : 0; /* woken with a permit */
+    }
+    return 0;
+}
+
+static uint32_t most(const weft_semaphore *semaphore)
+{
+    return semaphore->bound ? semaphore->bound : WEFT_SEMAPHORE_MAX;
+}
+
+struct release {
+    weft_semaphore *semaphore;
+    uint32_t permits;
+    int rc;
+};
+
+/* Under the bucket's guard: keeps what the woken waiters did not take. */
+static void give(struct park_found *found, void *ctx)
+{
+    struct release *release = ctx;
+    weft_semaphore *semaphore = release->semaphore;
+    uint32_t left = release->permits - found->woken;
+    uint32_t word = load_relaxed(&semaphore->word); /* a first guess: the swap decides */
+    uint32_t next;
+    do {
+        uint32_t permits = word & ~WAITERS; /* 0 if anybody was woken, by the invariant */
+        if (left > most(semaphore) - permits) {
+            release->rc = -EOVERFLOW;
+            return;
+        }
+        next = (permits + left) | (found->more ? WAITERS : 0);
+    } while (!cas_release(&semaphore->word, &word, next)); /* pairs with take() */
+}
+
+int weft_semaphore_release(weft_semaphore *semaphore, uint32_t n)
+{
+    if (!n)
+        return -EINVAL;
+    uint32_t word = load_relaxed(&semaphore->word); /* a first guess: the swap decides */
+    while (!(word & WAITERS)) {
+        if (n > most(semaphore) - word)
+            return -EOVERFLOW;
+        /* release: pairs with the acquire in take() */
+        if (cas_release(&semaphore->word, &word, word + n))
+            return 0;
+    }
+    if (n > most(semaphore))
+        return -EOVERFLOW;
+    struct release release = { .semaphore = semaphore, .permits = n };
+    park_wake_then(&semaphore->word, n, give, &release);
+    return release.rc;
+}
+
+uint32_t weft_semaphore_value(const weft_semaphore *semaphore)
+{
+    return load_relaxed(&semaphore->word) & ~WAITERS; /* relaxed: about some moment */
+}
