@@ -6,6 +6,8 @@ PREFIX ?= /usr/local
 prefix ?= $(PREFIX)
 BUILD  ?= build
 ARGS   ?=
+# Debian's Python sees Debian's packages; the first on the path may be another.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 
 all:
 	@scripts/setup build
@@ -40,7 +42,7 @@ bench:
 	@scripts/setup build bench
 	@scripts/configure build-bench --buildtype=release -Dbench=true -Dtests=disabled
 	ninja -C build-bench
-	scripts/bench build-bench $(ARGS)
+	$(PYTHON) bench/harness/run.py build-bench $(ARGS)
 
 sanitize:
 	@scripts/setup build test sanitize
@@ -54,7 +56,7 @@ lint check-format:
 
 format:
 	@scripts/setup lint
-	git ls-files '*.[ch]' '*.cc' | xargs clang-format -i
+	git ls-files '*.[ch]' '*.cpp' | xargs clang-format -i
 
 clean:
 	rm -rf build build-*/
