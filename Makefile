@@ -44,6 +44,8 @@ bench:
 	ninja -C build-bench
 	$(PYTHON) bench/harness/run.py build-bench $(ARGS)
 
+# ThreadSanitizer needs a kernel that randomises addresses little, or setarch -R: scripts/sanitize
+# uses it, and says why.
 sanitize:
 	@scripts/setup build test sanitize
 	scripts/sanitize address $(ARGS)
