@@ -40,8 +40,9 @@ struct process_result {
 /*
  * Starts a process: has the zygote fork it and waits until it exists. enter runs in the process
  * afterwards; process_ready() waits for it.
- * Returns  0; -ENOTCONN: no weft_init(); -EPIPE: the zygote has died; -EAGAIN, -ENOMEM: the system
- *          has no room for another; -EMFILE.
+ * Returns  0; -ENOTCONN: no weft_init(); -ECHILD: in a child that the user forked; -EPIPE: the
+ *          zygote has died; -EAGAIN, -ENOMEM: the system has no room for another; -EMFILE; -EPERM:
+ *          the program has changed its user or group since weft_init().
  */
 int process_open(struct process **ret, const struct process_options *options);
 
@@ -55,7 +56,8 @@ int process_ready(struct process *, struct process_result *failure, weft_deadlin
 /*
  * Sends a call: fn, and of call: arg and arg_bytes, pointer, index, attempt, ret_bytes. Nothing
  * may run in it. A process that dies meanwhile is no error: process_receive() will tell.
- * Returns  0; -ENOMEM. Blocks while the process is slow to read, not cancellable.
+ * Returns  0; -ENOMEM, -EFAULT (arg): the call was not sent, and the process is killed, because it
+ *          may have got a part of it. Blocks while the process is slow to read, not cancellable.
  */
 int process_send(struct process *, weft_fn *fn, const weft_call *call);
 

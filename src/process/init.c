@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process/init.c: weft_init(), and how the program and its processes ask the zygote.
+ *
+ * A process that has threads must not fork: a lock that another thread holds at that moment stays
+ * locked in the child for ever. So weft_init(), called while there is one thread, forks the zygote,
+ * and all processes are forked from there (zygote.c).
+ *
+ * States:  NEVER --weft_init()--> READY --fork() by the user, in the child--> STRANGE
+ *
+ * READY is inherited by the zygote's children, which may ask for processes too. A strange child
+ * shares the sockets of its parent by accident: it closes them and uses none (-ECHILD).
+ *
+ * The zygote is not a child of the program but, forked by a process in between that ends at once,
+ * of init: a program that waits for all its children would otherwise wait for ever, and one that
+ * handles SIGCHLD would hear of a child that it did not start.
+ *
+ * The control socket keeps datagrams whole, so strands and processes may ask at the same time. The
+ * answer comes by the channel that the request carries. The request also carries the control socket
+ * itself, for the child: the zygote keeps no copy of that end, and so learns when nobody holds it
+ * any more (a program that called exec()).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <weft/program.h>
+
+#include "base/atomic.h"
+#include "process/descriptors.h"
+#include "process/image.h"
+#include "process/process.h"
+#include "process/shared.h"
+#include "process/zygote.h"
+
+/* ThreadSanitizer runs a thread of its own, which copes with fork(). */
+#if defined(__SANITIZE_THREAD__)
+#define RUNTIME_THREADS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RUNTIME_THREADS 1
+#endif
+#endif
+#ifndef RUNTIME_THREADS
+#define RUNTIME_THREADS 0
+#endif
+
+enum state { NEVER, READY, STRANGE };
+
+/* Written by weft_init() and after a fork, when there is one thread; read by all. */
+static enum state state;
+static int control = -1;
+static int own_channel = -1; /* in a process that the zygote forked */
+static pid_t zygote;
+static bool forking; /* by weft itself */
+
+static void after_fork_in_child(void)
+{
+    if (forking || load_relaxed(&state) != READY) /* relaxed: the child has one thread */
+        return;
+    store_relaxed(&state, STRANGE);
+    descriptors_close(control);
+    descriptors_close(own_channel);
+    control = own_channel = -1;
+}
+
+pid_t zygote_fork(void)
+{
+    forking = true;
+    pid_t pid = fork();
+    int error = errno;
+    forking = false;
+    errno = error;
+    return pid;
+}
+
+void zygote_adopt(int control_fd, int channel_fd)
+{
+    control = control_fd;
+    own_channel = channel_fd;
+    store_relaxed(&state, READY); /* relaxed: the child has one thread */
+}
+
+/* How many threads the process has; 1 where /proc is missing. */
+static unsigned thread_count(void)
+{
+    struct stat tasks; /* a directory, which has a link per subdirectory and two more */
+    if (stat("/proc/self/task", &tasks) < 0 || tasks.st_nlink < 3)
+        return 1;
+    return (unsigned)tasks.st_nlink - 2;
+}
+
+/* The process in between: forks the zygote and ends. */
+__attribute__((noreturn)) static void fork_zygote(const struct zygote_home *home)
+{
+    pid_t pid = zygote_fork();
+    if (pid == 0)
+        zygote_run(home);
+    _exit(pid < 0 ? errno : 0);
+}
+
+/* Waits for the process in between. Its exit code is the error. */
+static int reap_between(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return 0; /* a handler of the program's own reaped it; the zygote's greeting will tell
+                       */
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -EAGAIN;
+}
+
+/* Forks, and waits until the zygote has set itself up and says its id. */
+static int start_zygote(struct zygote_home *home, int socket)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &home->signals); /* no handler may run in the zygote */
+    pid_t between = zygote_fork();
+    int rc = between < 0 ? -errno : 0;
+    if (between == 0)
+        fork_zygote(home);
+    pthread_sigmask(SIG_SETMASK, &home->signals, NULL);
+    close(home->socket); /* so that the end of the zygote is the end of the socket */
+    home->socket = -1;
+    if (rc == 0)
+        rc = reap_between(between);
+    ssize_t n = 0;
+    while (rc == 0 && (n = recv(socket, &zygote, sizeof zygote, 0)) < 0)
+        rc = errno == EINTR ? 0 : -EAGAIN;
+    return rc == 0 && n != (ssize_t)sizeof zygote ? -EAGAIN : rc;
+}
+
+static int open_zygote(void)
+{
+    int ends[2], on = 1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    int socket = descriptors_raise(ends[0]);
+    struct zygote_home home = { .program = getpid() };
+    home.socket = descriptors_raise(ends[1]);
+    home.program_fd = descriptors_of_process(home.program);
+    int rc = socket < 0 ? socket : home.socket < 0 ? home.socket : home.program_fd;
+    if (rc >= 0 && setsockopt(home.socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
+        rc = -errno;
+    if (rc >= 0)
+        rc = start_zygote(&home, socket);
+    descriptors_close(home.program_fd);
+    descriptors_close(home.socket);
+    if (rc < 0)
+        descriptors_close(socket);
+    else
+        control = socket;
+    return rc < 0 ? rc : 0;
+}
+
+int weft_init(void)
+{
+    static bool watches_forks;
+    if (load_acquire(&state) != NEVER) /* acquire: pairs with the release below */
+        return zygote_is_strange() ? -ECHILD : 0;
+    if (thread_count() > 1 + RUNTIME_THREADS)
+        return -EBUSY;
+    if (!watches_forks && pthread_atfork(NULL, NULL, after_fork_in_child) != 0)
+        return -ENOMEM;
+    watches_forks = true;
+    fflush(NULL); /* or each child would print it again */
+    int rc = image_note();
+    if (rc == 0)
+        rc = shared_open();
+    if (rc < 0)
+        return rc;
+    rc = open_zygote();
+    if (rc < 0)
+        shared_close();
+    else
+        store_release(&state, READY); /* release: publishes control and zygote to threads to come */
+    return rc;
+}
+
+bool process_available(void)
+{
+    return load_acquire(&state) == READY; /* acquire: pairs with the release in weft_init() */
+}
+
+bool zygote_is_strange(void)
+{
+    return load_relaxed(&state) == STRANGE; /* relaxed: set while there was one thread */
+}
+
+pid_t zygote_id(void)
+{
+    return zygote;
+}
+
+bool zygote_alive(void)
+{
+    struct pollfd end = { .fd = control };
+    return poll(&end, 1, 0) == 0;
+}
+
+/* Sends the request with its descriptors. */
+static int send_request(const int descriptors[ZYGOTE_DESCRIPTORS])
+{
+    struct zygote_request request = { ZYGOTE_VERSION };
+    struct iovec part = { &request, sizeof request };
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(ZYGOTE_DESCRIPTORS * sizeof(int))];
+    } rights = { 0 };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    message.msg_control = &rights;
+    message.msg_controllen = sizeof rights;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(ZYGOTE_DESCRIPTORS * sizeof(int));
+    memcpy(CMSG_DATA(header), descriptors, ZYGOTE_DESCRIPTORS * sizeof(int));
+    while (sendmsg(control, &message, MSG_NOSIGNAL) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno == ETOOMANYREFS) /* the user has too many descriptors on their way */
+            return -EMFILE;
+        return errno == ENOMEM || errno == ENOBUFS ? -ENOMEM : -EPIPE;
+    }
+    return 0;
+}
+
+int zygote_ask(int channel)
+{
+    if (!process_available())
+        return zygote_is_strange() ? -ECHILD : -ENOTCONN;
+    int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+        return -errno;
+    /* A working directory that cannot be opened was removed: the child stays in the zygote's. */
+    int descriptors[ZYGOTE_DESCRIPTORS] = { channel, control, directory < 0 ? control : directory };
+    int rc = send_request(descriptors);
+    descriptors_close(directory);
+    return rc;
+}

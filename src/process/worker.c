@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process/worker.c: what a process does: says that it exists, is set up, runs calls, ends.
+ *
+ *   STARTED -> SETUP comes, enter runs -> READY -> (CALL comes, fn runs -> RESULT)* -> leave, end
+ *
+ * It ends when its owner closes the channel, or shuts its half of it, after what it runs. It ends
+ * by _exit(): the handlers that the program registered by atexit() are the program's, to be run
+ * once, there. (A call that calls exit() itself does run them.) Output is flushed after enter, each
+ * call and leave instead, and before the owner hears of their end, so that it is neither lost nor
+ * printed twice, and stands before what the owner prints then.
+ *
+ * Signals: SIGTERM ends the process, also where the program had blocked it; the terminal's signals
+ * are ignored; handlers of the program are not inherited, except those for crashes; what the
+ * program ignored (SIGPIPE, say) is ignored, and its mask is kept. All as of weft_init().
+ *
+ * An argument that fits into the channel's buffer lies there while the function runs; a larger one
+ * has memory of its own, freed after the call.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weft/self.h>
+
+#include "process/channel.h"
+#include "process/descriptors.h"
+#include "process/worker.h"
+#include "strand/call.h"
+
+static struct channel channel;
+static struct setup_head setup;
+static char *context; /* bytes of its own, or the owner's pointer */
+static size_t context_bytes;
+static void *worker; /* what enter gave */
+
+/* Buffer for results of fixed size, kept from call to call. */
+static void *ret;
+static size_t ret_room;
+
+__attribute__((noreturn)) static void end(int exit_code)
+{
+    fflush(NULL);
+    _exit(exit_code);
+}
+
+static void say_started(void)
+{
+    int pidfd = descriptors_of_process(getpid());
+    int rc = channel_send_value(channel.fd, CHANNEL_STARTED, (uint64_t)getpid(), pidfd, 0);
+    descriptors_close(pidfd);
+    if (rc < 0)
+        end(EXIT_FAILURE);
+}
+
+static void send_result(enum channel_type type, const struct call *call, int status)
+{
+    struct result_head head = { .status = status };
+    const void *body = call->pub.ret ? call->pub.ret : call->result;
+    size_t body_bytes = call->pub.ret ? call->pub.ret_bytes : call->result_bytes;
+    head.has_body = body != NULL;
+    memcpy(head.text, call->text, sizeof head.text);
+    fflush(NULL);
+    if (channel_send(channel.fd, type, &head, sizeof head, body, body ? body_bytes : 0) < 0)
+        end(EXIT_FAILURE); /* nobody is there to hear it */
+}
+
+/* Keeps the context, runs enter and says how it went. Returns false if the process is of no use. */
+static bool set_up(void)
+{
+    struct call call = { .pub = { .attempt = 1 } };
+    int rc = 0;
+    setup = channel.head.setup;
+    if (setup.name[0])
+        weft_self_set_name(setup.name);
+    context = setup.context;
+    if (setup.has_body) {
+        context_bytes = channel.first.body_bytes;
+        context = channel_take_body(&channel);
+        if (!context)
+            rc = weft_call_fail(&call.pub, -ENOMEM, "no memory for a context of %zu bytes",
+                                context_bytes);
+    }
+    call.pub.context = context;
+    call.pub.context_bytes = context_bytes;
+    if (rc == 0 && setup.enter)
+        rc = setup.enter(&call.pub, &worker);
+    send_result(CHANNEL_READY, &call, rc);
+    call_reset(&call);
+    return rc >= 0;
+}
+
+/* The zeroed buffer for a result of fixed size. */
+static void *ret_buffer(size_t bytes)
+{
+    if (bytes > ret_room) {
+        free(ret);
+        ret = malloc(bytes);
+        ret_room = ret ? bytes : 0;
+    }
+    return ret ? memset(ret, 0, bytes) : NULL;
+}
+
+static int run(struct call *call)
+{
+    const struct call_head *head = &channel.head.call;
+    size_t arg_bytes = channel.first.body_bytes;
+    call->pub = (weft_call){ .pointer = head->pointer,
+                             .context = context,
+                             .context_bytes = context_bytes,
+                             .worker = worker,
+                             .index = head->index,
+                             .attempt = head->attempt };
+    if (head->has_body && !channel.body)
+        return weft_call_fail(&call->pub, -ENOMEM, "no memory for an argument of %zu bytes",
+                              arg_bytes);
+    if (head->has_body) {
+        call->pub.arg = channel.body;
+        call->pub.arg_bytes = arg_bytes;
+    }
+    if (head->ret_bytes) {
+        call->pub.ret = ret_buffer(head->ret_bytes);
+        if (!call->pub.ret)
+            return weft_call_fail(&call->pub, -ENOMEM, "no memory for a result of %zu bytes",
+                                  (size_t)head->ret_bytes);
+        call->pub.ret_bytes = head->ret_bytes;
+    }
+    return head->fn(&call->pub);
+}
+
+static void run_call(void)
+{
+    struct call call = { 0 };
+    int status = run(&call);
+    send_result(CHANNEL_RESULT, &call, status);
+    free(call.result);
+}
+
+void worker_run(int channel_fd)
+{
+    channel_init(&channel, channel_fd);
+    say_started();
+    if (channel_receive(&channel, NULL) < 0 || channel.first.type != CHANNEL_SETUP)
+        end(EXIT_SUCCESS);
+    if (!set_up())
+        end(EXIT_FAILURE);
+    while (channel_receive(&channel, NULL) == 0 && channel.first.type == CHANNEL_CALL)
+        run_call();
+    if (setup.leave)
+        setup.leave(worker);
+    end(EXIT_SUCCESS);
+}
