@@ -39,7 +39,8 @@ typedef struct weft_options {
     /* Pools of processes: how often a call may be started again that crashed; 0 and 1: never. */
     uint32_t attempts_max;
 
-    /* Pools: a worker is replaced by a fresh one after that many calls; 0: never. */
+    /* Pools: a worker begins anew after that many calls; 0: never. A process is replaced by a fresh
+       one; a thread runs leave, drops its strand-local values, and runs enter again. */
     uint32_t calls_per_worker_max;
 
     /* Threads: size of their stacks; 0: the system's default. */

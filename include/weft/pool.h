@@ -14,8 +14,9 @@
  *
  * A worker process that exits, crashes or is killed costs the one call that it was running, which
  * ends as WEFT_CRASHED, saying how (or is tried again, see attempts_max). The worker is replaced
- * and everything else goes on. When workers die again and again before they can run a call (8 times
- * in a row), waiting calls fail instead of waiting for ever.
+ * and everything else goes on. A worker that cannot be opened (enter fails, the system has no room
+ * for a process, it dies at once) is tried again up to 8 times in a row and then given up; when the
+ * last one is, calls fail with what it said instead of waiting for ever.
  *
  * Pools may be opened inside calls of pools, of the same or another kind.
  */
@@ -33,7 +34,8 @@ WEFT_BEGIN
  * Returns  0 and *ret_pool, to be closed; -EINVAL: no such kind, more than 4096 workers, reserved
  *          words set; -ENOTSUP: a promise that the kind cannot keep; -EFAULT: enter, leave or
  *          context could not be seen by the workers; -ENOTCONN: processes without weft_init();
- *          -EPIPE: the zygote has died; -EAGAIN: no room for a worker; -ENOMEM, -EMFILE.
+ *          -EAGAIN: the system has no room for the workers' threads; -ENOMEM.
+ * Blocks   no: workers open on their own.
  */
 int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *options) WEFT_USE;
 

@@ -40,11 +40,11 @@ enum {
 int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags);
 
 /*
- * The same, and calls queued(ctx) when all nodes are queued, before it sleeps: what is woken from
+ * The same, and calls then(ctx) when all nodes are queued, before it sleeps: what is woken from
  * then on is found. Not called if the wait is over before that (-EAGAIN, -ECANCELED).
  */
 int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
-                   void (*queued)(void *ctx), void *ctx);
+                   void (*then)(void *ctx), void *ctx);
 
 /* Wakes up to max waiters of a word, with a token. Returns how many. */
 uint32_t park_wake(const uint32_t *word, uint32_t max, uint32_t token);
@@ -58,11 +58,11 @@ struct park_found {
 };
 
 /*
- * The same, and calls decide(found, ctx) under the bucket's guard: no strand can start to wait for
+ * The same, and calls then(found, ctx) under the bucket's guard: no strand can start to wait for
  * the word while it runs, so it may change the word to fit. It must not wait nor wake.
  */
 uint32_t park_wake_then(const uint32_t *word, uint32_t max,
-                        void (*decide)(struct park_found *found, void *ctx), void *ctx);
+                        void (*then)(struct park_found *found, void *ctx), void *ctx);
 
 /*
  * Wakes all postable waiters of the word if it no longer has the value they wait at. Safe in a

@@ -66,12 +66,12 @@ struct strand {
     struct park_node *woken_node; /* written by the decider before the token, read after it */
     weft_scope *scope;            /* own: the innermost */
     struct guard hooks_guard;
-    weft_on_cancel *hooks;  /* guarded by hooks_guard: the innermost */
-    struct once_run *onces; /* own: what weft_once_run() is in the middle of, innermost first */
-    void **locals;          /* own: values by key, NULL until one is set */
-    void *worker_of;        /* own: the pool whose worker this strand is */
-    int wake_fd;            /* own: one more than the eventfd for weft_fd_wait(); 0: none yet */
-    char name[32];          /* own; "" until asked for */
+    weft_on_cancel *hooks;      /* guarded by hooks_guard: the innermost */
+    struct once_run *onces;     /* own: what weft_once_run() is in the middle of, innermost first */
+    struct local_value *locals; /* own: values by key, NULL until one is set */
+    void *worker_of;            /* own: the pool whose worker this strand is */
+    int wake_fd;                /* own: one more than the eventfd for weft_fd_wait(); 0: none yet */
+    char name[32];              /* own; "" until asked for */
 };
 
 _Static_assert(sizeof(struct strand) <= 512, "fits the static TLS that dlopen can count on");

@@ -127,7 +127,7 @@ static int try_all(weft_case *cases, size_t n, size_t from)
 static int wait_round(weft_case *cases, size_t n, weft_deadline deadline, size_t *from)
 {
     struct park_node nodes[WEFT_CASES_MAX];
-    size_t indices[WEFT_CASES_MAX]; /* of the cases behind the nodes */
+    size_t indices[WEFT_CASES_MAX] = { 0 }; /* of the cases behind the nodes */
     size_t armed = 0;
     for (size_t i = 0; i < n; i++) {
         if (!cases[i].on.queue)

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool/pool.c: workers that take calls from a queue, whatever they do with them (pool.h).
+ *
+ *   submit   queues a future, waiting for room in the backlog, and raises `work` for one worker
+ *   worker   opens (enter), then takes and runs futures; is closed and opened again after
+ *            calls_per_worker_max of them or when it was lost. When it fails to open
+ *            OPEN_FAILURES_MAX times in a row it is given up; when the last one is, everything
+ *            queued, now and later, fails with what the last one said
+ *   close    refuses what comes; workers end when the queue is empty, and are joined
+ *
+ * Lock order: the pool's lock is taken with no other held, and under it nothing but a future's
+ * guard or park's; futures are ended, and owners told, outside it.
+ *
+ * Calls that wait for calls of their own pool: a worker of a pool of threads that is about to wait
+ * runs what it waits for itself, if nobody has started it. What somebody has started makes
+ * progress by the same rule, so no circle of waiting workers can close.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cpus.h"
+#include "pool/pool.h"
+#include "process/process.h"
+
+enum { WORKERS_MAX = 4096, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
+
+static const struct runner_ops pool_ops;
+
+void pool_prepare(struct worker *worker, weft_future *future)
+{
+    const weft_options *options = &worker->pool->options;
+    weft_call *pub = &future->call.pub;
+    pub->context = (void *)options->context;
+    pub->context_bytes = options->context_bytes == WEFT_POINTER ? 0 : options->context_bytes;
+    pub->worker = worker->state;
+    future->outcome.worker = worker->number;
+}
+
+int pool_enter(struct worker *worker, struct open_failure *ret_failure)
+{
+    const weft_options *options = &worker->pool->options;
+    if (!options->enter)
+        return 0;
+    struct call call = { .pub.context = (void *)options->context,
+                         .pub.context_bytes =
+                             options->context_bytes == WEFT_POINTER ? 0 : options->context_bytes };
+    int rc = options->enter(&call.pub, &worker->state);
+    if (rc < 0) {
+        ret_failure->error = rc;
+        snprintf(ret_failure->text, sizeof ret_failure->text, "a worker could not enter: %.130s",
+                 call.text[0] ? call.text : weft_strerror(rc));
+    }
+    call_reset(&call);
+    return rc < 0 ? rc : 0;
+}
+
+void pool_fail(weft_future *future, const struct open_failure *failure)
+{
+    if (future_retract(future))
+        future_end(future, WEFT_FAILED, failure->error, failure->text);
+    else
+        future_unref(future);
+}
+
+/* Takes the first future; NULL: none. Under the lock. */
+static weft_future *pop(weft_pool *pool)
+{
+    struct list *link = list_pop_front(&pool->queue);
+    if (!link)
+        return NULL;
+    pool->queued--;
+    return CONTAINER(link, weft_future, queue_link);
+}
+
+/* Under the lock. */
+static void push(weft_pool *pool, weft_future *future)
+{
+    list_push_back(&pool->queue, &future->queue_link);
+    pool->queued++;
+}
+
+/* Runs a future on a worker and keeps note of it, for those who terminate the pool. */
+static void run(struct worker *worker, weft_future *future)
+{
+    weft_pool *pool = worker->pool;
+    future_ref(future);
+    weft_lock_lock(&pool->lock);
+    weft_future *outer = worker->current;
+    worker->current = future;
+    weft_lock_release(&pool->lock);
+
+    worker->calls++;
+    pool->backend->run(worker, future);
+
+    weft_lock_lock(&pool->lock);
+    worker->current = outer;
+    weft_lock_release(&pool->lock);
+    future_unref(future);
+}
+
+/* The next future, waiting for one; NULL: the pool is closing and nothing is left. */
+static weft_future *take(weft_pool *pool)
+{
+    for (;;) {
+        struct park_node node;
+        signal_arm(&pool->work, &node);
+        weft_lock_lock(&pool->lock);
+        weft_future *future = pop(pool);
+        bool end = !future && pool->closing;
+        weft_lock_release(&pool->lock);
+        if (!future && !end)
+            (void)park_wait(&node, 1, WEFT_FOREVER, PARK_SHIELDED);
+        signal_disarm(&pool->work);
+        if (future)
+            signal_raise(&pool->room, 1);
+        if (future || end)
+            return future;
+    }
+}
+
+static bool is_closing(weft_pool *pool)
+{
+    weft_lock_lock(&pool->lock);
+    bool closing = pool->closing && list_empty(&pool->queue);
+    weft_lock_release(&pool->lock);
+    return closing;
+}
+
+/* Opens a worker, trying again a little later each time. False: it is to be given up. */
+static bool open_worker(struct worker *worker, struct open_failure *failure)
+{
+    worker->calls = 0;
+    for (int failures = 0; failures < OPEN_FAILURES_MAX; failures++) {
+        worker->lost = false;
+        if (worker->pool->backend->open(worker, failure) == 0)
+            return true;
+        if (is_closing(worker->pool))
+            return false;
+        (void)weft_sleep_until(weft_after(WEFT_MS << failures));
+    }
+    return false;
+}
+
+/* Counts a worker out. The last one fails everything that is queued. */
+static void give_up(weft_pool *pool, const struct open_failure *failure)
+{
+    weft_lock_lock(&pool->lock);
+    bool last = --pool->usable == 0;
+    if (last)
+        pool->failure = *failure;
+    weft_lock_release(&pool->lock);
+    while (last) {
+        weft_lock_lock(&pool->lock);
+        weft_future *future = pop(pool);
+        weft_lock_release(&pool->lock);
+        if (!future)
+            break;
+        pool_fail(future, failure);
+    }
+    signal_raise(&pool->room, UINT32_MAX);
+}
+
+static bool is_spent(const struct worker *worker)
+{
+    uint32_t most = worker->pool->options.calls_per_worker_max;
+    return worker->lost || (most && worker->calls >= most);
+}
+
+static void worker_main(void *ctx)
+{
+    struct worker *worker = ctx;
+    weft_pool *pool = worker->pool;
+    struct open_failure failure = { 0 };
+    strand_self()->worker_of = worker;
+    bool open = open_worker(worker, &failure);
+    for (weft_future *future; open && (future = take(pool));) {
+        run(worker, future);
+        if (is_spent(worker)) {
+            pool->backend->close(worker);
+            open = !is_closing(pool) && open_worker(worker, &failure);
+            if (!open && is_closing(pool))
+                return;
+        }
+    }
+    if (open)
+        pool->backend->close(worker);
+    else
+        give_up(pool, &failure);
+}
+
+/* Whether the calling strand is a worker of this pool that can run calls inside calls. */
+static struct worker *nesting_worker(weft_pool *pool)
+{
+    struct worker *worker = strand_self()->worker_of;
+    return worker && worker->pool == pool && pool->backend->nests ? worker : NULL;
+}
+
+static bool help(struct runner *runner, weft_future *future)
+{
+    weft_pool *pool = (weft_pool *)runner;
+    struct worker *worker = nesting_worker(pool);
+    if (!worker)
+        return false;
+    weft_lock_lock(&pool->lock);
+    bool queued = !list_empty(&future->queue_link);
+    if (queued) {
+        list_remove(&future->queue_link);
+        pool->queued--;
+    }
+    weft_lock_release(&pool->lock);
+    if (queued) {
+        signal_raise(&pool->room, 1);
+        run(worker, future);
+    }
+    return queued;
+}
+
+/* Makes room in the backlog: a worker of this pool runs a call, others wait. 0; or an error. */
+static int make_room(weft_pool *pool, weft_deadline deadline)
+{
+    struct worker *worker = nesting_worker(pool);
+    if (worker) {
+        weft_lock_lock(&pool->lock);
+        weft_future *future = pop(pool);
+        weft_lock_release(&pool->lock);
+        if (future)
+            run(worker, future);
+        return 0;
+    }
+    if (deadline.ns <= 0)
+        return -ETIMEDOUT;
+    struct park_node node;
+    signal_arm(&pool->room, &node);
+    weft_lock_lock(&pool->lock);
+    bool full = pool->queued >= pool->options.backlog_max && !pool->closing && pool->usable;
+    weft_lock_release(&pool->lock);
+    int rc = full ? park_wait(&node, 1, deadline, 0) : 0;
+    signal_disarm(&pool->room);
+    return rc < 0 && rc != -EAGAIN ? rc : 0;
+}
+
+static int start(struct runner *runner, weft_future *future, weft_deadline deadline)
+{
+    weft_pool *pool = (weft_pool *)runner;
+    for (;;) {
+        weft_lock_lock(&pool->lock);
+        bool closing = pool->closing, usable = pool->usable;
+        bool room = pool->queued < pool->options.backlog_max;
+        if (!closing && usable && room)
+            push(pool, future);
+        weft_lock_release(&pool->lock);
+        if (closing)
+            return -EPIPE;
+        if (!usable) {
+            pool_fail(future, &pool->failure);
+            return 0;
+        }
+        if (room) {
+            signal_raise(&pool->work, 1);
+            return 0;
+        }
+        int rc = make_room(pool, deadline);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+int pool_requeue(weft_pool *pool, weft_future *future)
+{
+    weft_lock_lock(&pool->lock);
+    bool closing = pool->closing, usable = pool->usable;
+    if (!closing && usable)
+        push(pool, future);
+    weft_lock_release(&pool->lock);
+    if (closing)
+        return -EPIPE;
+    if (usable)
+        signal_raise(&pool->work, 1);
+    else
+        pool_fail(future, &pool->failure);
+    return 0;
+}
+
+static int admit(struct runner *runner, weft_fn *fn, const void *pointer)
+{
+    weft_pool *pool = (weft_pool *)runner;
+    if (pool->kind != WEFT_PROCESSES)
+        return 0;
+    return process_sees_code((const void *)fn) && process_sees_memory(pointer) ? 0 : -EFAULT;
+}
+
+static const struct runner_ops pool_ops = { .start = start, .admit = admit, .help = help };
+
+static void on_ended(struct future_owner *owner, weft_future *future)
+{
+    (void)owner;
+    future_unref(future);
+}
+
+static int check_processes(const weft_options *options)
+{
+    if (!process_available())
+        return -ENOTCONN;
+    bool context_seen =
+        options->context_bytes != WEFT_POINTER || process_sees_memory(options->context);
+    return context_seen && process_sees_code((const void *)options->enter) &&
+                   process_sees_code((const void *)options->leave)
+               ? 0
+               : -EFAULT;
+}
+
+/* Starts the workers' threads; on failure none is left. */
+static int start_workers(weft_pool *pool)
+{
+    uint32_t n = pool->options.workers;
+    pool->workers = calloc(n, sizeof *pool->workers);
+    if (!pool->workers)
+        return -ENOMEM;
+    thread_set_init(&pool->threads, pool->options.name, pool->options.stack_bytes);
+    pool->usable = n;
+    for (uint32_t i = 0; i < n; i++) {
+        pool->workers[i] = (struct worker){ .pool = pool, .number = i };
+        int rc = thread_start(&pool->threads, worker_main, &pool->workers[i]);
+        if (rc == 0)
+            continue;
+        weft_pool_terminate(pool);
+        thread_set_join(&pool->threads);
+        free(pool->workers);
+        return rc;
+    }
+    return 0;
+}
+
+static int open_kind(weft_pool *pool)
+{
+    int rc = 0;
+    switch (pool->kind) {
+    case WEFT_SERIAL:
+        pool->runner.ops = &pool_serial_ops;
+        return pool_serial_open(pool);
+    case WEFT_THREADS:
+        pool->backend = &threads_backend;
+        break;
+    case WEFT_PROCESSES:
+        pool->backend = &processes_backend;
+        rc = check_processes(&pool->options);
+        break;
+    }
+    return rc < 0 ? rc : start_workers(pool);
+}
+
+static void fill_in(weft_options *options)
+{
+    if (!options->workers)
+        options->workers = base_cpus();
+    if (!options->backlog_max)
+        options->backlog_max = BACKLOG;
+}
+
+int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *options)
+{
+    weft_pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return -ENOMEM;
+    int rc = options_copy(&pool->options, options, kind);
+    if (rc < 0)
+        goto no_options;
+    fill_in(&pool->options);
+    pool->kind = kind;
+    pool->runner.ops = &pool_ops;
+    pool->owner =
+        (struct future_owner){ on_ended, pool->options.on_error, pool->options.on_error_ctx };
+    list_init(&pool->queue);
+    rc = pool->options.workers > WORKERS_MAX || pool->options.pool ? -EINVAL : open_kind(pool);
+    if (rc < 0)
+        goto no_workers;
+    *ret_pool = pool;
+    return 0;
+
+no_workers:
+    options_free(&pool->options);
+no_options:
+    free(pool);
+    return rc;
+}
+
+int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_bytes,
+                     weft_future **ret_future, weft_deadline deadline)
+{
+    weft_future *future;
+    int rc = future_new(&future, &pool->runner, &pool->owner, fn, arg, arg_bytes);
+    if (rc < 0)
+        return rc;
+    future->call.pub.index = add_relaxed(&pool->next_index, 1); /* relaxed: only a number */
+    if (ret_future)
+        future_ref(future);
+    rc = pool->runner.ops->start(&pool->runner, future, deadline);
+    if (rc < 0) {
+        if (ret_future)
+            future_unref(future);
+        future_unref(future);
+        return rc;
+    }
+    if (ret_future)
+        *ret_future = future;
+    return 0;
+}
+
+/* What a worker runs, with a reference; NULL: nothing. */
+static weft_future *current_of(weft_pool *pool, struct worker *worker)
+{
+    weft_lock_lock(&pool->lock);
+    weft_future *future = worker->current;
+    if (future)
+        future_ref(future);
+    weft_lock_release(&pool->lock);
+    return future;
+}
+
+/* Refuses what comes. */
+static void stop(weft_pool *pool)
+{
+    weft_lock_lock(&pool->lock);
+    pool->closing = true;
+    weft_lock_release(&pool->lock);
+    signal_raise(&pool->work, UINT32_MAX);
+    signal_raise(&pool->room, UINT32_MAX);
+}
+
+void weft_pool_terminate(weft_pool *pool)
+{
+    stop(pool);
+    for (;;) {
+        weft_lock_lock(&pool->lock);
+        weft_future *future = pop(pool);
+        weft_lock_release(&pool->lock);
+        if (!future)
+            break;
+        weft_future_cancel(future);
+        future_unref(future);
+    }
+    for (uint32_t i = 0; i < pool_workers(pool); i++) {
+        weft_future *future = current_of(pool, &pool->workers[i]);
+        if (!future)
+            continue;
+        weft_future_cancel(future);
+        future_unref(future);
+    }
+}
+
+void weft_pool_close(weft_pool *pool)
+{
+    if (!pool)
+        return;
+    stop(pool);
+    if (pool->kind == WEFT_SERIAL)
+        pool_serial_close(pool);
+    else
+        thread_set_join(&pool->threads);
+    free(pool->workers);
+    options_free(&pool->options);
+    free(pool);
+}
+
+uint32_t pool_workers(const weft_pool *pool)
+{
+    return pool->kind == WEFT_SERIAL ? 1 : pool->options.workers;
+}
+
+struct runner *pool_runner(weft_pool *pool, weft_kind *ret_kind)
+{
+    *ret_kind = pool->kind;
+    return &pool->runner;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool/pool.h: what the files of this room share: the pool, its workers, and the door between the
+ * pool and its back ends.
+ *
+ * A pool is a queue of futures and a set of workers that take from it. Every worker is a thread of
+ * this process; what kind of pool it is shows only in what that thread does with a call: run it
+ * itself (threads.c), or have a process run it and watch over that (processes.c). Kind serial has
+ * no workers: its runner is serial.c.
+ */
+#ifndef WEFT_POOL_POOL_H
+#define WEFT_POOL_POOL_H
+
+#include <weft/pool.h>
+#include <weft/rlock.h>
+
+#include "strand/future.h"
+#include "strand/options.h"
+#include "strand/thread.h"
+#include "sync/signal.h"
+
+struct worker;
+
+/* Why a worker could not open. */
+struct open_failure {
+    int error;
+    char text[160];
+};
+
+/* The door of a back end. All functions are called by the worker's own thread. */
+struct pool_backend {
+    /* Makes the worker ready for calls (enter). Returns 0; an error, with *ret_failure set. */
+    int (*open)(struct worker *worker, struct open_failure *ret_failure);
+
+    /* Runs and ends a future; takes the runner's reference. The worker is open. */
+    void (*run)(struct worker *worker, weft_future *future);
+
+    /* After the last call (leave). The worker is open, or lost what ran its calls. */
+    void (*close)(struct worker *worker);
+
+    /* Calls run in the worker's thread, so one may run another while it would wait for it. */
+    bool nests;
+};
+
+extern const struct pool_backend threads_backend;
+extern const struct pool_backend processes_backend;
+
+struct worker {
+    weft_pool *pool;
+    uint32_t number;
+    uint32_t calls;          /* own: since it was opened */
+    bool lost;               /* own: what ran its calls is gone; it must be opened again */
+    void *state;             /* own: what enter gave (serial, threads) */
+    struct process *process; /* own: runs its calls (processes) */
+    weft_future *current;    /* guarded by the pool's lock: what it runs, with a reference */
+};
+
+struct weft_pool {
+    struct runner runner;      /* first: groups and maps know a pool as a runner. Constant after
+                                  open, as are the next six */
+    struct future_owner owner; /* of what is submitted by itself */
+    weft_kind kind;
+    weft_options options;
+    const struct pool_backend *backend;
+    struct worker *workers;
+    struct thread_set threads;
+    weft_lock lock;    /* guards what follows */
+    struct list queue; /* of futures, by queue_link, each with the runner's reference */
+    uint32_t queued;
+    uint32_t usable;             /* workers that have not been given up */
+    bool closing;                /* nothing new; workers end when the queue is empty */
+    struct open_failure failure; /* why the last worker was given up, when usable is 0 */
+    uint64_t next_index;         /* atomic, not guarded */
+    struct signal work;          /* raised when there is something to take, or closing */
+    struct signal room;          /* raised when the backlog has room, or closing */
+    weft_rlock one;              /* kind serial: held while a call runs */
+};
+
+/* Fills in what a call finds in a pool: context, worker state, the worker's number. */
+void pool_prepare(struct worker *worker, weft_future *future);
+
+/* Runs enter, if there is one, in the calling strand; *ret_failure is set on failure. */
+int pool_enter(struct worker *worker, struct open_failure *ret_failure);
+
+/* Ends a future that no worker will ever run. Takes the runner's reference. */
+void pool_fail(weft_future *future, const struct open_failure *failure);
+
+/*
+ * Queues a future in the place of one that has just ended, whatever the backlog. Takes the runner's
+ * reference. Returns 0; -EPIPE: closing. Never waits. Not for kind serial.
+ */
+int pool_requeue(weft_pool *pool, weft_future *future);
+
+/* Kind serial (serial.c). */
+extern const struct runner_ops pool_serial_ops;
+int pool_serial_open(weft_pool *pool);
+void pool_serial_close(weft_pool *pool);
+
+/* How many workers it has; 1 for kind serial. */
+uint32_t pool_workers(const weft_pool *pool);
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * strand/future.c: what happens to a call between its start and its end, whoever runs it.
+ *
+ * The state decides who owns the call (future.h). Ending a call goes in this order: the outcome is
+ * written, the state becomes ENDED (which publishes outcome and result), the event wakes those who
+ * wait, and the owner is told last, as it may be freed then.
+ *
+ * Cancelling a running call must reach the strand that runs it, which may have gone on to another
+ * call or ended. So `strand` is set and cleared under the guard, and cancelled under it.
+ *
+ * Lock order: an owner's lock may be held when a guard is taken, never the other way round; under a
+ * guard only park's bucket guards are taken.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "strand/future.h"
+#include "strand/options.h"
+#include "sync/event.h"
+
+static bool try_ended(void *self, weft_case *what);
+static void arm_ended(void *self, struct park_node *node);
+static void disarm_ended(void *self);
+
+static const struct waitable_ops future_waitable = {
+    .try_case = try_ended,
+    .arm = arm_ended,
+    .disarm = disarm_ended,
+};
+
+int argument_parse(struct argument *ret, struct runner *runner, weft_fn *fn, const void *arg,
+                   size_t arg_bytes)
+{
+    struct argument argument = { .bytes = arg, .size = arg_bytes };
+    if (!fn || (!arg && arg_bytes && arg_bytes != WEFT_POINTER))
+        return -EINVAL;
+    if (arg_bytes == WEFT_POINTER) {
+        if (options_strict())
+            return -EFAULT;
+        argument = (struct argument){ .pointer = (void *)arg };
+    } else if (arg_bytes == WEFT_STRING) {
+        argument.size = strlen(arg) + 1;
+    } else if (arg_bytes == WEFT_BYTES) {
+        const weft_bytes *bytes = arg;
+        argument = (struct argument){ .bytes = bytes->data, .size = bytes->size };
+        if (bytes->size && !bytes->data)
+            return -EINVAL;
+    }
+    if (argument.size > CALL_BYTES_MAX)
+        return -EMSGSIZE;
+    int rc = runner->ops->admit ? runner->ops->admit(runner, fn, argument.pointer) : 0;
+    if (rc == 0)
+        *ret = argument;
+    return rc;
+}
+
+void future_init(weft_future *future, struct runner *runner, struct future_owner *owner,
+                 weft_fn *fn)
+{
+    *future = (weft_future){
+        .waitable = { &future_waitable },
+        .refs = 1,
+        .fn = fn,
+        .owner = owner,
+        .runner = runner,
+    };
+    list_init(&future->group_link);
+    list_init(&future->queue_link);
+}
+
+void future_rearm(weft_future *future)
+{
+    free(future->call.result);
+    future->call = (struct call){ 0 };
+    future->outcome = (weft_outcome){ 0 };
+    weft_event_clear(&future->ended);
+    guard_lock(&future->guard);
+    future->cancel_asked = false;
+    guard_unlock(&future->guard);
+    /* release: pairs with the acquire in claim() */
+    store_release(&future->state, FUTURE_PENDING);
+}
+
+int future_new(weft_future **ret, struct runner *runner, struct future_owner *owner, weft_fn *fn,
+               const void *arg, size_t arg_bytes)
+{
+    struct argument argument;
+    int rc = argument_parse(&argument, runner, fn, arg, arg_bytes);
+    if (rc < 0)
+        return rc;
+    weft_future *future = malloc(sizeof *future + argument.size + 1);
+    if (!future)
+        return -ENOMEM;
+    future_init(future, runner, owner, fn);
+    if (argument.size)
+        memcpy(future->bytes, argument.bytes, argument.size);
+    future->bytes[argument.size] = '\0';
+    future->call.pub.arg = arg_bytes == WEFT_POINTER ? NULL : future->bytes;
+    future->call.pub.arg_bytes = argument.size;
+    future->call.pub.pointer = argument.pointer;
+    *ret = future;
+    return 0;
+}
+
+void future_ref(weft_future *future)
+{
+    add_relaxed(&future->refs, 1); /* relaxed: who passes a reference on has one */
+}
+
+void future_unref(weft_future *future)
+{
+    /* acq_rel: what every holder did before letting go happens before the free */
+    if (sub_acq_rel(&future->refs, 1) > 1)
+        return;
+    free(future->call.result);
+    free(future);
+}
+
+void weft_future_close(weft_future *future)
+{
+    if (future)
+        future_unref(future);
+}
+
+static bool claim(weft_future *future, uint32_t state)
+{
+    uint32_t pending = FUTURE_PENDING;
+    /* acquire: pairs with the release by which a queue, or a caller, passed the future on */
+    return cas_acquire(&future->state, &pending, state);
+}
+
+bool future_begin(weft_future *future)
+{
+    if (!claim(future, FUTURE_RUNNING))
+        return false;
+    struct strand *self = strand_self();
+    future->outcome.attempts = 1;
+    future->outcome.started_ns = weft_now();
+    future->call.pub.attempt = 1;
+    guard_lock(&future->guard);
+    future->strand = self;
+    future->depth = ++self->depth;
+    if (future->cancel_asked) /* between the claim and now */
+        strand_cancel(self, future->depth);
+    guard_unlock(&future->guard);
+    return true;
+}
+
+void future_leave_strand(weft_future *future)
+{
+    struct strand *self = strand_self();
+    guard_lock(&future->guard);
+    future->strand = NULL;
+    guard_unlock(&future->guard);
+    strand_uncancel(self, future->depth);
+    self->depth--;
+}
+
+bool future_retract(weft_future *future)
+{
+    return claim(future, FUTURE_RUNNING);
+}
+
+bool future_cancel_asked(weft_future *future)
+{
+    guard_lock(&future->guard);
+    bool asked = future->cancel_asked;
+    guard_unlock(&future->guard);
+    return asked;
+}
+
+static void describe(weft_future *future, const char *text)
+{
+    weft_outcome *outcome = &future->outcome;
+    if (outcome->how == WEFT_DONE)
+        return;
+    if (!text)
+        text = future->call.text[0] ? future->call.text : weft_strerror(outcome->status);
+    snprintf(outcome->text, sizeof outcome->text, "%s", text);
+}
+
+void future_end(weft_future *future, weft_how how, int status, const char *text)
+{
+    weft_outcome *outcome = &future->outcome;
+    struct future_owner *owner = future->owner;
+    outcome->how = how;
+    outcome->status = status;
+    outcome->ended_ns = weft_now();
+    describe(future, text);
+    if (owner && owner->on_error && how != WEFT_DONE && how != WEFT_CANCELLED)
+        owner->on_error(outcome, owner->on_error_ctx);
+    /* release: pairs with the acquire in has_ended(); publishes outcome and result */
+    store_release(&future->state, FUTURE_ENDED);
+    weft_event_set(&future->ended);
+    if (owner)
+        owner->ended(owner, future);
+    else
+        future_unref(future);
+}
+
+void future_end_returned(weft_future *future, int status)
+{
+    if (status >= 0)
+        future_end(future, WEFT_DONE, status, NULL);
+    else if (status == -ECANCELED && future_cancel_asked(future))
+        future_end(future, WEFT_CANCELLED, status, NULL);
+    else
+        future_end(future, WEFT_FAILED, status, NULL);
+}
+
+void future_run(weft_future *future)
+{
+    if (!future_begin(future)) {
+        future_unref(future); /* its cancellation has told the owner */
+        return;
+    }
+    int status = future->fn(&future->call.pub);
+    future_leave_strand(future);
+    future_end_returned(future, status);
+}
+
+void weft_future_cancel(weft_future *future)
+{
+    guard_lock(&future->guard);
+    future->cancel_asked = true;
+    bool unstarted = claim(future, FUTURE_RUNNING);
+    if (!unstarted && future->strand)
+        strand_cancel(future->strand, future->depth);
+    guard_unlock(&future->guard);
+    if (!unstarted)
+        return;
+    if (future->owner)
+        future_ref(
+            future); /* the owner takes one; the runner lets go of its own when it finds it */
+    future_end(future, WEFT_CANCELLED, -ECANCELED, "cancelled before it started");
+}
+
+static bool has_ended(const weft_future *future)
+{
+    return load_acquire(&future->state) ==
+           FUTURE_ENDED; /* pairs with the release in future_end() */
+}
+
+static int ended_result(const weft_future *future)
+{
+    return future->outcome.how == WEFT_DONE ? 0 : -ECHILD;
+}
+
+int weft_future_wait(weft_future *future, weft_deadline deadline)
+{
+    if (!has_ended(future) && future->runner && future->runner->ops->help && deadline.ns > 0)
+        (void)future->runner->ops->help(future->runner, future);
+    while (!has_ended(future)) {
+        int rc = weft_event_wait(&future->ended, deadline);
+        if (rc < 0)
+            return rc;
+    }
+    return ended_result(future);
+}
+
+static bool try_ended(void *self, weft_case *what)
+{
+    weft_future *future = self;
+    if (!has_ended(future))
+        return false;
+    what->result = ended_result(future);
+    return true;
+}
+
+static void arm_ended(void *self, struct park_node *node)
+{
+    weft_future *future = self;
+    (void)event_arm(&future->ended, node); /* select tries again after arming */
+}
+
+static void disarm_ended(void *self)
+{
+    weft_future *future = self;
+    event_disarm(&future->ended);
+}
+
+const weft_outcome *weft_future_outcome(const weft_future *future)
+{
+    static const weft_outcome pending = { .how = WEFT_PENDING };
+    static const weft_outcome running = { .how = WEFT_RUNNING };
+    if (has_ended(future))
+        return &future->outcome;
+    bool started = future->fn && load_relaxed(&future->state) == FUTURE_RUNNING;
+    return started ? &running : &pending; /* relaxed: an answer about some moment */
+}
+
+const void *weft_future_result(const weft_future *future, size_t *ret_bytes)
+{
+    bool has = has_ended(future) && future->call.result;
+    if (ret_bytes)
+        *ret_bytes = has ? future->call.result_bytes : 0;
+    return has ? future->call.result : NULL;
+}
+
+uint64_t weft_future_index(const weft_future *future)
+{
+    return future->call.pub.index;
+}
+
+int weft_future_open(weft_future **ret_future)
+{
+    weft_future *future = malloc(sizeof *future);
+    if (!future)
+        return -ENOMEM;
+    future_init(future, NULL, NULL, NULL);
+    future_ref(future); /* one for the end, one for the handle */
+    *ret_future = future;
+    return 0;
+}
+
+int weft_future_finish(weft_future *future, int status, const void *bytes, size_t n)
+{
+    if (future->fn || n > CALL_BYTES_MAX || (n && !bytes))
+        return -EINVAL;
+    void *result = bytes ? call_buffer(bytes, n) : NULL;
+    if (bytes && !result)
+        return -ENOMEM;
+    if (!claim(future, FUTURE_RUNNING)) {
+        free(result);
+        return -EALREADY;
+    }
+    future->call.result = result;
+    future->call.result_bytes = n;
+    future_end_returned(future, status);
+    return 0;
+}

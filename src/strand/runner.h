@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * strand/runner.h: the door to whatever runs calls: the caller itself (serial.c), a thread each
+ * (thread.c), a process each (process/spawn.c), a pool (pool/). Groups know runners, not kinds.
+ */
+#ifndef WEFT_STRAND_RUNNER_H
+#define WEFT_STRAND_RUNNER_H
+
+#include <weft/future.h>
+#include <weft/options.h>
+
+struct runner;
+
+struct runner_ops {
+    /*
+     * Takes a pending future and the runner's reference to it, and runs it, now or later; it ends
+     * whatever happens. May wait for room until the deadline.
+     * Returns  0; an error: the future and its reference are the caller's as before.
+     */
+    int (*start)(struct runner *runner, weft_future *future, weft_deadline deadline);
+
+    /* Whether what runs could see a function and a lent pointer: 0 or -EFAULT. NULL: always. */
+    int (*admit)(struct runner *runner, weft_fn *fn, const void *pointer);
+
+    /*
+     * The caller is about to wait for a future of this runner: if the caller is one of the
+     * runner's own workers and the future has not started, runs it. NULL: never.
+     * Returns  true: it did.
+     */
+    bool (*help)(struct runner *runner, weft_future *future);
+
+    /* All futures have ended: ends and waits for what ran them, and frees. NULL: borrowed. */
+    void (*close)(struct runner *runner);
+};
+
+struct runner {
+    const struct runner_ops *ops;
+};
+
+/* Makers of runners that a group owns. Options are borrowed until close. */
+int serial_runner_open(struct runner **ret, const weft_options *options);
+int thread_runner_open(struct runner **ret, const weft_options *options);
+int process_runner_open(struct runner **ret, const weft_options *options);
+
+/* The runner that a pool is (pool/pool.c), and its kind. */
+struct runner *pool_runner(weft_pool *pool, weft_kind *ret_kind);
+
+#endif

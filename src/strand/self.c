@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* strand/self.c: what a strand knows of itself: its id and name; and how it sleeps. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "park/park.h"
+#include "strand/self.h"
+
+uint64_t weft_self_id(void)
+{
+    return strand_self()->id;
+}
+
+const char *weft_self_name(void)
+{
+    struct strand *self = strand_self();
+    if (self->name[0])
+        return self->name;
+    if (gettid() == getpid())
+        strcpy(self->name, "main");
+    else
+        snprintf(self->name, sizeof self->name, "strand-%llu", (unsigned long long)self->id);
+    return self->name;
+}
+
+void weft_self_set_name(const char *name)
+{
+    struct strand *self = strand_self();
+    snprintf(self->name, sizeof self->name, "%s", name ? name : "");
+    if (!name || gettid() == getpid())
+        return; /* the main thread's name is what ps shows for the whole program */
+    char shown[16];
+    snprintf(shown, sizeof shown, "%.15s", name);
+    pthread_setname_np(pthread_self(), shown);
+}
+
+void self_set_numbered_name(const char *name, uint64_t number)
+{
+    char numbered[sizeof strand_self()->name];
+    snprintf(numbered, sizeof numbered, "%.20s-%llu", name, (unsigned long long)number);
+    weft_self_set_name(numbered);
+}
+
+int weft_sleep_until(weft_deadline when)
+{
+    if (when.ns <= weft_now())
+        return 0;
+    bool scope_first = weft_scope_deadline().ns < when.ns;
+    int rc = park_wait(NULL, 0, when, 0);
+    return rc == -ETIMEDOUT && !scope_first ? 0 : rc;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * strand/thread.h: the threads that weft makes: a set of them that is ended and joined together.
+ */
+#ifndef WEFT_STRAND_THREAD_H
+#define WEFT_STRAND_THREAD_H
+
+#include <weft/lock.h>
+
+#include "base/list.h"
+
+struct thread_set {
+    weft_lock lock;
+    struct list live, ended; /* guarded by the lock */
+    const char *name;        /* borrowed; threads are called NAME-0, NAME-1, ... */
+    size_t stack_bytes;      /* 0: the system's default */
+    uint64_t started;        /* guarded by the lock */
+};
+
+void thread_set_init(struct thread_set *set, const char *name, size_t stack_bytes);
+
+/*
+ * Starts a thread that runs body(ctx), and joins those that have ended meanwhile.
+ * Returns  0; -EAGAIN: the system has no room for another; -EINVAL: stack_bytes too small;
+ *          -ENOMEM.
+ */
+int thread_start(struct thread_set *set, void (*body)(void *ctx), void *ctx);
+
+/* Joins all; waits for those that still run. Not from one of them. */
+void thread_set_join(struct thread_set *set);
+
+#endif
