@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 
 #include "base/atomic.h"
 #include "common.h"
@@ -376,6 +379,36 @@ TEST(process_has_none_of_the_programs_descriptors)
     process_close(one);
     process_close(two);
     close(after);
+    EXPECT_EQ(fcntl(before, F_GETFD), 0);
+}
+
+/* As a sandbox does that has never heard of it. */
+static void refuse_close_range(void)
+{
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = { sizeof program / sizeof *program, program };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+        SKIP("the kernel has no seccomp filters");
+}
+
+TEST(process_has_none_of_them_where_close_range_is_refused)
+{
+    int before = open("/dev/zero", O_RDONLY);
+    refuse_close_range();
+    EXPECT_EQ(syscall(SYS_close_range, 1000, 1000, 0), -1);
+    begin();
+    struct process *one = open_process(), *two = open_process();
+    struct process_result result = run(two, list_descriptors, NULL, 0);
+    EXPECT_STR((char *)result.result, "socket socket ");
+    free(result.result);
+    process_close(one);
+    process_close(two);
     EXPECT_EQ(fcntl(before, F_GETFD), 0);
 }
 
