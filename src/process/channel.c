@@ -16,11 +16,16 @@
  * therefore replaces it. (The zygote's messages have no head: they fit into the packet, wherever
  * the rest of the datagram was to go.)
  *
+ * To wake a process that sleeps on another CPU takes longer than a small call. So a receiver spins
+ * for a moment before it sleeps; each time that this is in vain, it spins more rarely, down to once
+ * in 256 waits, and not at all where there is one CPU.
+ *
  * Closing a socket with unread datagrams makes the kernel report ECONNRESET once to the other side,
  * before what lies in its queue: reading goes on.
  */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,6 +39,8 @@
 
 #define PART_BYTES     ((size_t)128 << 10) /* the kernel's default buffer holds 208 KiB */
 #define PART_BYTES_MIN ((size_t)1 << 10)
+#define SPIN_NS        (20 * WEFT_US)
+#define PAUSE_MAX      255u
 
 union control {
     struct cmsghdr align;
@@ -117,6 +124,8 @@ void channel_init(struct channel *channel, int fd)
     channel->fd = fd;
     channel->passed_fd = -1;
     channel->body = channel->inbox;
+    cpu_set_t cpus;
+    channel->may_spin = sched_getaffinity(0, sizeof cpus, &cpus) < 0 || CPU_COUNT(&cpus) > 1;
 }
 
 /* A body in the inbox follows the head there; any other was malloc'ed. */
@@ -188,8 +197,10 @@ static int take_packet(struct channel *channel, const struct packet *packet, siz
 static void take_descriptor(struct channel *channel, struct msghdr *message)
 {
     struct cmsghdr *rights = CMSG_FIRSTHDR(message);
-    if (rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS)
-        memcpy(&channel->passed_fd, CMSG_DATA(rights), sizeof(int));
+    if (!rights || rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS)
+        return;
+    memcpy(&channel->passed_fd, CMSG_DATA(rights), sizeof(int));
+    channel->passed_fd = descriptors_raise(channel->passed_fd);
 }
 
 /* Receives one datagram. Returns 0; -EAGAIN: try again, perhaps after a wait; -EPIPE. */
@@ -217,17 +228,49 @@ static int receive_datagram(struct channel *channel, int flags)
     return rc;
 }
 
+/* Whether to spin this time. */
+static bool is_time_to_spin(struct channel *channel, const weft_deadline *deadline)
+{
+    if (!channel->may_spin || (deadline && weft_left(*deadline) < SPIN_NS))
+        return false;
+    if (channel->waits == 0)
+        return true;
+    channel->waits--;
+    return false;
+}
+
+static int receive_spinning(struct channel *channel)
+{
+    int64_t until = weft_now() + SPIN_NS;
+    int rc;
+    do
+        rc = receive_datagram(channel, MSG_DONTWAIT);
+    while (rc == -EAGAIN && weft_now() < until);
+    channel->pause = rc == -EAGAIN ? (uint32_t)smaller(2 * channel->pause + 1, PAUSE_MAX) : 0;
+    channel->waits = channel->pause;
+    return rc;
+}
+
+/* Receives one datagram, or waits for one without receiving it. */
+static int receive_waiting(struct channel *channel, const weft_deadline *deadline)
+{
+    int rc = receive_datagram(channel, MSG_DONTWAIT);
+    if (rc == -EAGAIN && is_time_to_spin(channel, deadline))
+        rc = receive_spinning(channel);
+    if (rc != -EAGAIN)
+        return rc;
+    if (!deadline)
+        return receive_datagram(channel, 0);
+    return weft_fd_wait(channel->fd, POLLIN, *deadline);
+}
+
 int channel_receive(struct channel *channel, const weft_deadline *deadline)
 {
     if (complete(channel))
         forget_message(channel);
     while (!complete(channel)) {
-        int rc = receive_datagram(channel, deadline ? MSG_DONTWAIT : 0);
-        if (rc == -EAGAIN && deadline)
-            rc = weft_fd_wait(channel->fd, POLLIN, *deadline);
-        else if (rc == -EINTR || rc == -ECONNRESET)
-            continue;
-        if (rc < 0)
+        int rc = receive_waiting(channel, deadline);
+        if (rc < 0 && rc != -EINTR && rc != -ECONNRESET)
             return rc;
     }
     return 0;

@@ -71,6 +71,9 @@ struct channel {
     union channel_head head;
     char *body;      /* malloc'ed, or inside inbox; NUL behind. NULL: no memory, or taken */
     size_t received; /* bytes of the body so far */
+    bool may_spin;   /* there is more than one CPU */
+    uint32_t pause;  /* how many waits go without spinning since spinning was in vain */
+    uint32_t waits;  /* how many of them are left */
     char inbox[sizeof(union channel_head) + CHANNEL_INLINE_BYTES + 1] __attribute__((aligned(16)));
 };
 

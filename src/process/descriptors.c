@@ -4,8 +4,8 @@
  *
  * The zygote and its children must not hold what the program had open: a pipe whose writer never
  * closes, a socket that never ends, a lock on a file. close_range() (Linux 5.9) does it in a few
- * calls; where a sandbox or valgrind refuses it, /proc/self/fd says what there is, and where that
- * is missing too, every number below the limit is tried.
+ * calls; where a sandbox refuses it, /proc/self/fd says what there is. (Where that is missing too,
+ * they stay open: trying every number below the limit could take a second per process.)
  */
 #include <dirent.h>
 #include <errno.h>
@@ -48,27 +48,23 @@ static int close_by_range(const int keep[], size_t n)
     return close_range_of(first, UINT_MAX) < 0 ? -errno : 0;
 }
 
-static int close_by_list(const int keep[], size_t n)
+static void close_by_list(const int keep[], size_t n)
 {
     DIR *directory = opendir("/proc/self/fd");
-    if (!directory)
-        return -errno;
-    for (struct dirent *entry; (entry = readdir(directory));) {
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
         int fd = atoi(entry->d_name);
         if (fd > 2 && fd != dirfd(directory) && !listed(keep, n, fd))
             close(fd);
     }
-    closedir(directory);
-    return 0;
+    if (directory)
+        closedir(directory);
 }
 
 void descriptors_keep(int keep[], size_t n)
 {
     qsort(keep, n, sizeof *keep, ascending);
-    if (close_by_range(keep, n) < 0 && close_by_list(keep, n) < 0)
-        for (int fd = 3; fd < sysconf(_SC_OPEN_MAX); fd++)
-            if (!listed(keep, n, fd))
-                close(fd);
+    if (close_by_range(keep, n) < 0)
+        close_by_list(keep, n);
     for (int fd = 0; fd <= 2; fd++)
         if (fcntl(fd, F_GETFD) < 0)
             (void)!open("/dev/null", O_RDWR); /* takes the lowest number that is free: this one */

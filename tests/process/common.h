@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of this room share. */
+#ifndef TESTS_PROCESS_COMMON_H
+#define TESTS_PROCESS_COMMON_H
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <weft.h>
+
+#include "harness.h"
+#include "process/descriptors.h"
+#include "process/process.h"
+#include "process/zygote.h"
+
+static inline void begin(void)
+{
+    EXPECT_EQ(weft_init(), 0);
+    DESCRIPTORS_COUNT_FROM_HERE();
+}
+
+static inline struct process *open_process(void)
+{
+    struct process *process;
+    struct process_result failure;
+    EXPECT_EQ(process_open(&process, &(struct process_options){ .name = "test" }), 0);
+    EXPECT_EQ(process_ready(process, &failure, WEFT_FOREVER), 0);
+    return process;
+}
+
+static inline void start(struct process *process, weft_fn *fn, const void *arg, size_t bytes)
+{
+    EXPECT_EQ(process_send(process, fn, &(weft_call){ .arg = arg, .arg_bytes = bytes }), 0);
+}
+
+/* Runs fn and gives its result. */
+static inline struct process_result run(struct process *process, weft_fn *fn, const void *arg,
+                                        size_t bytes)
+{
+    struct process_result result;
+    start(process, fn, arg, bytes);
+    EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), 0);
+    return result;
+}
+
+/* Runs fn, which gives a number. */
+static inline long run_number(struct process *process, weft_fn *fn)
+{
+    struct process_result result = run(process, fn, NULL, 0);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.result_bytes, sizeof(long));
+    long number;
+    memcpy(&number, result.result, sizeof number);
+    free(result.result);
+    return number;
+}
+
+static inline int give_number(weft_call *call, long number)
+{
+    return weft_call_return(call, &number, sizeof number);
+}
+
+/* Runs fn, of which the process dies, and says how. */
+static inline struct process_end run_to_death(struct process *process, weft_fn *fn)
+{
+    struct process_result result;
+    struct process_end end;
+    start(process, fn, NULL, 0);
+    EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), -EPIPE);
+    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    return end;
+}
+
+static inline int echo(weft_call *call)
+{
+    return weft_call_return(call, call->arg, call->arg_bytes);
+}
+
+static inline int get_pid(weft_call *call)
+{
+    return give_number(call, getpid());
+}
+
+static inline int sleep_for_ever(weft_call *call)
+{
+    (void)call;
+    while (pause() < 0) /* always */
+        ;
+    return 0;
+}
+
+/* Waits until the process behind a pidfd has ended, and closes it. */
+static inline void await_end(int pidfd)
+{
+    struct pollfd end = { .fd = pidfd, .events = POLLIN };
+    EXPECT_EQ(poll(&end, 1, -1), 1);
+    close(pidfd);
+}
+
+/* Runs fn in a program of its own: a fork before any weft_init(). Gives its id. */
+static inline pid_t run_program(void (*fn)(int), int fd)
+{
+    pid_t pid = fork();
+    EXPECT_GE(pid, 0);
+    if (pid == 0) {
+        fn(fd);
+        _exit(0);
+    }
+    return pid;
+}
+
+/* Waits for a program to end well. */
+static inline void expect_success(pid_t pid)
+{
+    int status;
+    EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    EXPECT_EQ(status, 0);
+}
+
+#endif

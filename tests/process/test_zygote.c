@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* weft_init() and the zygote: who may call it, who dies with whom, what signals do. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "common.h"
+
+TEST(init_may_be_called_twice)
+{
+    EXPECT_EQ(zygote_id(), 0);
+    begin();
+    pid_t zygote = zygote_id();
+    EXPECT_GT(zygote, 0);
+    EXPECT_EQ(weft_init(), 0);
+    EXPECT_EQ(zygote_id(), zygote);
+}
+
+static void *wait_for_lock(void *lock)
+{
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return NULL;
+}
+
+TEST(init_refuses_a_process_with_threads)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread;
+    pthread_mutex_lock(&lock);
+    EXPECT_EQ(pthread_create(&thread, NULL, wait_for_lock, &lock), 0);
+    EXPECT_EQ(weft_init(), -EBUSY);
+    EXPECT_FALSE(process_available());
+    pthread_mutex_unlock(&lock);
+    pthread_join(thread, NULL);
+}
+
+static void call_in_fork(int fd)
+{
+    (void)fd;
+    struct process *process;
+    EXPECT_EQ(weft_init(), -ECHILD);
+    EXPECT_FALSE(process_available());
+    EXPECT_EQ(process_open(&process, &(struct process_options){ 0 }), -ECHILD);
+}
+
+TEST(init_refuses_a_fork_of_the_users_own)
+{
+    begin();
+    expect_success(run_program(call_in_fork, -1));
+    process_close(open_process()); /* the program itself goes on */
+}
+
+static struct process *inherited;
+
+static void close_in_fork(int fd)
+{
+    (void)fd;
+    struct process_result result;
+    process_signal(inherited, SIGKILL);
+    EXPECT_EQ(process_send(inherited, echo, &(weft_call){ .arg = "x", .arg_bytes = 2 }), 0);
+    EXPECT_EQ(process_receive(inherited, &result, WEFT_FOREVER), -EPIPE);
+    process_finish(inherited);
+    process_close(inherited);
+}
+
+TEST(a_fork_of_the_users_own_leaves_processes_alone)
+{
+    begin();
+    inherited = open_process();
+    start(inherited, get_pid, NULL, 0);
+    expect_success(run_program(close_in_fork, -1));
+    struct process_result result;
+    EXPECT_EQ(process_receive(inherited, &result, WEFT_FOREVER), 0);
+    free(result.result);
+    process_close(inherited);
+}
+
+static int fork_inside(weft_call *call)
+{
+    expect_success(run_program(call_in_fork, -1));
+    return give_number(call, 0);
+}
+
+TEST(a_process_may_fork_children_of_its_own)
+{
+    begin();
+    struct process *process = open_process();
+    EXPECT_EQ(run_number(process, fork_inside), 0);
+    process_close(process);
+}
+
+/* ---- deaths */
+
+static int start_one_more(weft_call *call)
+{
+    struct process *process = open_process();
+    start(process, sleep_for_ever, NULL, 0);
+    return give_number(call, process_id(process));
+}
+
+/* A program with processes that are idle, busy and started by one of them; says their ids. */
+static void program_with_processes(int fd)
+{
+    signal(SIGTERM, SIG_DFL); /* without the test runner's handlers */
+    signal(SIGINT, SIG_DFL);
+    EXPECT_EQ(weft_init(), 0);
+    struct process *idle = open_process(), *busy = open_process();
+    start(busy, sleep_for_ever, NULL, 0);
+    pid_t ids[4] = { zygote_id(), process_id(idle), process_id(busy), 0 };
+    ids[3] = (pid_t)run_number(idle, start_one_more);
+    EXPECT_EQ(write(fd, ids, sizeof ids), sizeof ids);
+    sleep_for_ever(NULL);
+}
+
+/* Starts that program and gives pidfds of its processes. */
+static pid_t start_program(int pidfds[4])
+{
+    int ends[2];
+    pid_t ids[4];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    pid_t program = run_program(program_with_processes, ends[1]);
+    close(ends[1]);
+    EXPECT_EQ(read(ends[0], ids, sizeof ids), sizeof ids);
+    close(ends[0]);
+    for (int i = 0; i < 4; i++) {
+        pidfds[i] = descriptors_of_process(ids[i]);
+        EXPECT_GE(pidfds[i], 0);
+    }
+    return program;
+}
+
+TEST(all_die_with_the_program)
+{
+    static const int signals[] = { SIGKILL, SIGTERM, SIGINT };
+    for (size_t s = 0; s < sizeof signals / sizeof *signals; s++) {
+        int pidfds[4];
+        pid_t program = start_program(pidfds);
+        EXPECT_EQ(kill(program, signals[s]), 0);
+        for (int i = 0; i < 4; i++)
+            await_end(pidfds[i]);
+        EXPECT_EQ(waitpid(program, NULL, 0), program);
+    }
+}
+
+static void exec_another(int fd)
+{
+    EXPECT_EQ(weft_init(), 0);
+    struct process *process = open_process();
+    pid_t ids[2] = { zygote_id(), process_id(process) };
+    EXPECT_EQ(write(fd, ids, sizeof ids), sizeof ids);
+    execlp("sleep", "sleep", "1000", NULL);
+}
+
+TEST(all_die_when_the_program_becomes_another)
+{
+    int ends[2];
+    pid_t ids[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    pid_t program = run_program(exec_another, ends[1]);
+    close(ends[1]);
+    EXPECT_EQ(read(ends[0], ids, sizeof ids), sizeof ids);
+    for (int i = 0; i < 2; i++) {
+        int pidfd = descriptors_of_process(ids[i]);
+        EXPECT_TRUE(pidfd >= 0 || pidfd == -ESRCH); /* gone already */
+        if (pidfd >= 0)
+            await_end(pidfd);
+    }
+    EXPECT_EQ(kill(program, SIGKILL), 0);
+    EXPECT_EQ(waitpid(program, NULL, 0), program);
+    close(ends[0]);
+}
+
+TEST(all_die_with_the_zygote)
+{
+    begin();
+    struct process *idle = open_process(), *busy = open_process();
+    int pidfds[3] = { descriptors_of_process(zygote_id()), descriptors_of_process(process_id(idle)),
+                      descriptors_of_process(process_id(busy)) };
+    start(busy, sleep_for_ever, NULL, 0);
+    EXPECT_EQ(kill(zygote_id(), SIGKILL), 0);
+    struct process_result result;
+    struct process_end end;
+    EXPECT_EQ(process_receive(busy, &result, WEFT_FOREVER), -EPIPE);
+    EXPECT_EQ(process_wait(busy, &end, WEFT_FOREVER), -EPIPE);
+    EXPECT_EQ(process_wait(idle, &end, WEFT_FOREVER), -EPIPE);
+    for (int i = 0; i < 3; i++)
+        await_end(pidfds[i]);
+    struct process *another;
+    EXPECT_EQ(process_open(&another, &(struct process_options){ 0 }), -EPIPE);
+    EXPECT_EQ(weft_init(), 0);
+    process_close(idle);
+    process_close(busy);
+}
+
+/* ---- signals */
+
+static void count_signal(int signo)
+{
+    (void)signo;
+}
+
+TEST(signals_to_the_group_leave_processes_alive)
+{
+    EXPECT_EQ(setpgid(0, 0), 0);
+    signal(SIGINT, count_signal);
+    signal(SIGTERM, count_signal);
+    begin();
+    struct process *process = open_process();
+    EXPECT_EQ(kill(-getpgrp(), SIGINT), 0); /* as the terminal does */
+    EXPECT_EQ(kill(-getpgrp(), SIGTERM), 0);
+    EXPECT_EQ(kill(process_id(process), SIGINT), 0); /* as somebody may do who signals everybody */
+    EXPECT_EQ(kill(zygote_id(), SIGINT), 0);
+    EXPECT_EQ(kill(zygote_id(), SIGTERM), 0);
+    EXPECT_EQ(kill(zygote_id(), SIGHUP), 0);
+    EXPECT_EQ(run_number(process, get_pid), process_id(process));
+    process_close(process);
+    process_close(open_process());
+}
+
+TEST(a_change_of_user_is_refused)
+{
+    if (getuid() != 0)
+        SKIP("only root can become somebody else");
+    begin();
+    EXPECT_EQ(setresuid(65534, 65534, 65534), 0);
+    struct process *process;
+    EXPECT_EQ(process_open(&process, &(struct process_options){ 0 }), -EPERM);
+}
+
+/* ---- output */
+
+static int print_line(weft_call *call)
+{
+    printf("call %s;", (const char *)call->arg);
+    return 0;
+}
+
+static int print_and_exit(weft_call *call)
+{
+    print_line(call);
+    exit(4);
+}
+
+static void say_exit(void)
+{
+    printf("atexit;");
+}
+
+static void leave_printing(void *worker)
+{
+    (void)worker;
+    printf("leave;");
+}
+
+static void program_that_prints(int fd)
+{
+    struct process *process;
+    struct process_end end;
+    dup2(fd, STDOUT_FILENO);
+    atexit(say_exit);
+    printf("before;"); /* stays in the buffer: it is not a terminal */
+    EXPECT_EQ(weft_init(), 0);
+    struct process_options options = { .leave = leave_printing };
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(process_open(&process, &options), 0);
+        run(process, print_line, "1", 2);
+        run(process, print_line, "2", 2);
+        process_finish(process);
+        EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+        process_close(process);
+    }
+    process = open_process();
+    start(process, print_and_exit, "3", 2);
+    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    EXPECT_EQ(end.exit_code, 4);
+    process_close(process);
+    printf("after;");
+    exit(0);
+}
+
+TEST(output_is_neither_lost_nor_doubled)
+{
+    int ends[2];
+    char text[500] = "";
+    size_t used = 0;
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    fflush(stdout);
+    pid_t program = run_program(program_that_prints, ends[1]);
+    close(ends[1]);
+    for (ssize_t n; (n = read(ends[0], text + used, sizeof text - 1 - used)) > 0;)
+        used += (size_t)n;
+    close(ends[0]);
+    expect_success(program);
+    EXPECT_STR(text, "before;call 1;call 2;leave;call 1;call 2;leave;call 3;atexit;after;atexit;");
+}
