@@ -66,6 +66,8 @@ static int parse_item(struct map *map, size_t index, struct argument *ret)
 {
     const weft_map *spec = map->spec;
     const void *arg = item(spec, index);
+    if (!arg && spec->in_bytes)
+        return -EINVAL;
     if (spec->in_bytes == WEFT_STRING || spec->in_bytes == WEFT_POINTER)
         arg = *(const void *const *)arg;
     return argument_parse(ret, &map->pool->runner, map->fn, arg, spec->in_bytes);
@@ -84,8 +86,6 @@ static int check(struct map *map)
     if (!is_word(spec->in_bytes) && spec->in_bytes > CALL_BYTES_MAX)
         return -EINVAL;
     if (!is_word(spec->out_bytes) && spec->out_bytes > CALL_BYTES_MAX)
-        return -EINVAL;
-    if (spec->count && spec->in_bytes && !spec->in)
         return -EINVAL;
     for (size_t i = 0; i < spec->count; i++) {
         struct argument argument;
@@ -137,7 +137,7 @@ static void mark_unstarted(const weft_map *spec, size_t index)
 static bool load(struct map *map, weft_future *slot)
 {
     const weft_map *spec = map->spec;
-    struct argument argument;
+    struct argument argument = { 0 };
     if (map->stop || map->next == spec->count)
         return false;
     size_t index = map->next++;

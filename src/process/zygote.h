@@ -29,7 +29,7 @@ struct zygote_request {
 enum { ZYGOTE_CHANNEL, ZYGOTE_CONTROL, ZYGOTE_DIRECTORY, ZYGOTE_DESCRIPTORS };
 
 /* What the zygote does, with all signals blocked. Never returns. */
-__attribute__((noreturn)) void zygote_run(const struct zygote_home *home);
+__attribute__((noreturn)) void zygote_run(const struct zygote_home *program);
 
 /* fork() by weft itself: the child may go on using weft, while a user's own fork may not. */
 pid_t zygote_fork(void);

@@ -25,33 +25,34 @@ void *call_buffer(const void *bytes, size_t n)
     return buffer;
 }
 
-int weft_call_return(weft_call *pub, const void *bytes, size_t n)
+int weft_call_return(weft_call *call, const void *bytes, size_t n)
 {
-    struct call *call = CONTAINER(pub, struct call, pub);
-    if (n > CALL_BYTES_MAX || (pub->ret && n > pub->ret_bytes))
+    struct call *inner = CONTAINER(call, struct call, pub);
+    if (n > CALL_BYTES_MAX || (call->ret && n > call->ret_bytes))
         return -EMSGSIZE;
     if (n && !bytes)
         return -EINVAL;
-    if (pub->ret) {
-        memmove(pub->ret, bytes, n); /* the function may have built it in place */
-        memset((char *)pub->ret + n, 0, pub->ret_bytes - n);
+    if (call->ret) {
+        if (n)
+            memmove(call->ret, bytes, n); /* the function may have built it in place */
+        memset((char *)call->ret + n, 0, call->ret_bytes - n);
     } else {
         void *buffer = call_buffer(bytes, n);
         if (!buffer)
             return -ENOMEM;
-        free(call->result);
-        call->result = buffer;
+        free(inner->result);
+        inner->result = buffer;
     }
-    call->result_bytes = n;
+    inner->result_bytes = n;
     return 0;
 }
 
-int weft_call_fail(weft_call *pub, int error, const char *format, ...)
+int weft_call_fail(weft_call *call, int error, const char *format, ...)
 {
-    struct call *call = CONTAINER(pub, struct call, pub);
+    struct call *inner = CONTAINER(call, struct call, pub);
     va_list args;
     va_start(args, format);
-    vsnprintf(call->text, sizeof call->text, format, args);
+    vsnprintf(inner->text, sizeof inner->text, format, args);
     va_end(args);
     return error < 0 ? error : -EINVAL;
 }
