@@ -2,19 +2,24 @@
 /*
  * sync/event.c: something that everybody waits for.
  *
- * word[0] holds SET in its lowest bit and above it the number of times the event was set, so that a
- * wait that began before a set ends even if the event is cleared before the waiter runs: the word
- * never goes back to what the waiter saw. word[1] counts those that may be waiting, so that setting
- * an event without waiters does not look for any. A waiter counts itself and then looks at word[0]
- * (park does, under the bucket's guard); a setter changes word[0] and then looks at the count.
+ * word[0] has three parts; word[1] is in reserve.
  *
- * An event is waited on as a struct signal of sync/signal.h by whoever waits for several things.
+ *   SET      the lowest bit
+ *   WAITERS  set by a waiter before it parks, and checked again by park: may be set when nobody is
+ *            parked, must be set when somebody is. Cleared by the next set
+ *   above    the number of times the event was set, so that a wait that began before a set ends
+ *            even if the event is cleared before the waiter runs: the word never goes back to what
+ *            the waiter saw
+ *
+ * Setting is one compare-and-swap, which also tells whether there may be waiters. It is the last
+ * time that the setter touches the event: a waiter that finds it set may return and drop it, so to
+ * wake the others the setter uses no more than its address.
  */
 #include <errno.h>
 
 #include "sync/event.h"
 
-enum { SET = 1, ONE_SET = 2 };
+enum { SET = 1, WAITERS = 2, ONE_SET = 4 };
 
 void weft_event_init(weft_event *event)
 {
@@ -27,12 +32,12 @@ static bool set(weft_event *event)
     uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
     uint32_t next;
     do
-        next = word & SET ? word : (word + ONE_SET) | SET;
-    /* seq_cst, with the look at the count: in one order with event_arm(). It also releases: pairs
-       with the acquires in weft_event_wait() and weft_event_is_set(), so it is a write even if the
-       event is set already */
+        next = word & SET ? word : ((word & ~(uint32_t)WAITERS) + ONE_SET) | SET;
+    /* seq_cst: in one order with the looks of park_post(). It also releases: pairs with the
+       acquires in weft_event_wait() and weft_event_is_set(), so it is a write even if the event is
+       set already */
     while (!cas_seq_cst(&event->word[0], &word, next));
-    return next != word && load_seq_cst(&event->word[1]);
+    return word & WAITERS; /* never with SET: nobody waits for what is */
 }
 
 void weft_event_set(weft_event *event)
@@ -61,15 +66,20 @@ bool weft_event_is_set(const weft_event *event)
 
 bool event_arm(weft_event *event, struct park_node *node)
 {
-    add_seq_cst(&event->word[1], 1); /* seq_cst, both: in one order with set() */
-    uint32_t word = load_seq_cst(&event->word[0]);
+    uint32_t word = load_acquire(&event->word[0]); /* pairs with the release in set() */
+    /* relaxed: publishes nothing; park checks the word again under the guard */
+    while (!(word & (SET | WAITERS)) && !cas_relaxed(&event->word[0], &word, word | WAITERS))
+        word = load_acquire(&event->word[0]); /* as above */
     *node = (struct park_node){ .word = &event->word[0], .value = word, .postable = true };
-    return word & SET;
+    if (word & SET)
+        return true;
+    node->value |= WAITERS;
+    return false;
 }
 
-void event_disarm(weft_event *event)
+bool event_was_set(const struct park_node *node)
 {
-    sub_relaxed(&event->word[1], 1); /* relaxed: a setter that sees it late wakes nobody */
+    return load_acquire(node->word) != node->value; /* pairs with the release in set() */
 }
 
 static int wait_flags(weft_event *event, weft_deadline deadline, unsigned flags)
@@ -80,7 +90,6 @@ static int wait_flags(weft_event *event, weft_deadline deadline, unsigned flags)
         return -ETIMEDOUT;
     struct park_node node;
     int rc = event_arm(event, &node) ? 0 : park_wait(&node, 1, deadline, flags);
-    event_disarm(event);
     if (rc == -EAGAIN) {
         (void)load_acquire(&event->word[0]); /* pairs with the release in set() */
         return 0; /* the word only leaves the value of an unset event by a set */

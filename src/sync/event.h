@@ -7,9 +7,11 @@
 
 #include "park/park.h"
 
-/* Starts to wait, with a node to park on. True: the event is set already. Disarm either way. */
+/* Starts to wait, with a node to park on. True: the event is set already. Nothing to undo. */
 bool event_arm(weft_event *event, struct park_node *node);
-void event_disarm(weft_event *event);
+
+/* Whether the event of an armed node has been set since then, even if it was cleared again. */
+bool event_was_set(const struct park_node *node);
 
 /* Waits until the event is set, ignoring cancellation and scopes. */
 void event_wait_shielded(weft_event *event);

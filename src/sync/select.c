@@ -5,7 +5,8 @@
  * Each round tries every case once, from a random one on so that none starves. If none can happen,
  * it arms all (a change from then on ends the wait), tries all again, parks on a node for each, and
  * disarms. Whoever is woken through a case tries that one first: a queue wakes one waiter per item,
- * and that wake-up must not be lost on a strand that takes something else.
+ * and that wake-up must not be lost on a strand that takes something else. An event that was set
+ * while we waited has happened, even if it has been cleared since.
  *
  * What a case is on is known by its op: queues and events belong to this room, futures and groups
  * bring their own operations (waitable.h).
@@ -76,7 +77,6 @@ static void disarm(weft_case *what)
         signal_disarm(queue_space(what->on.queue));
         break;
     case WEFT_SET:
-        event_disarm(what->on.event);
         break;
     case WEFT_NEXT:
         waitable = (struct waitable *)what->on.group;
@@ -120,31 +120,50 @@ static int try_all(weft_case *cases, size_t n, size_t from)
     return -EAGAIN;
 }
 
-/*
- * Arms all, tries all, parks. Returns the index of what happened; -EAGAIN and *from: try again,
- * that one first; or an error.
- */
-static int wait_round(weft_case *cases, size_t n, weft_deadline deadline, size_t *from)
-{
+/* The cases that a wait is for, each with its node. */
+struct round {
+    size_t n;
+    size_t indices[WEFT_CASES_MAX]; /* of the case behind each node */
     struct park_node nodes[WEFT_CASES_MAX];
-    size_t indices[WEFT_CASES_MAX] = { 0 }; /* of the cases behind the nodes */
-    size_t armed = 0;
+};
+
+/* After a wait, woken through a node or (-EAGAIN) not: the index of what happened, or -EAGAIN. */
+static int settle(weft_case *cases, const struct round *round, int woken)
+{
+    if (woken >= 0) {
+        weft_case *what = &cases[round->indices[woken]];
+        if (what->op != WEFT_SET && try_case(what))
+            return (int)round->indices[woken];
+    }
+    for (size_t i = 0; i < round->n; i++) {
+        weft_case *what = &cases[round->indices[i]];
+        if (what->op == WEFT_SET && event_was_set(&round->nodes[i])) {
+            what->result = 0;
+            return (int)round->indices[i];
+        }
+    }
+    return -EAGAIN;
+}
+
+/* Arms all, tries all, parks. The index of what happened; -EAGAIN: once more; or an error. */
+static int wait_round(weft_case *cases, size_t n, weft_deadline deadline, size_t from)
+{
+    struct round round;
+    round.n = 0;
     for (size_t i = 0; i < n; i++) {
         if (!cases[i].on.queue)
             continue;
-        indices[armed] = i;
-        arm(&cases[i], &nodes[armed++]);
+        round.indices[round.n] = i;
+        arm(&cases[i], &round.nodes[round.n++]);
     }
-    int rc = n ? try_all(cases, n, *from) : -EAGAIN;
+    int rc = try_all(cases, n, from);
     if (rc == -EAGAIN) {
-        rc = park_wait(nodes, armed, deadline, 0);
-        if (rc >= 0) {
-            *from = indices[rc];
-            rc = -EAGAIN;
-        }
+        rc = park_wait(round.nodes, round.n, deadline, 0);
+        if (rc >= 0 || rc == -EAGAIN)
+            rc = settle(cases, &round, rc);
     }
-    for (size_t i = 0; i < armed; i++)
-        disarm(&cases[indices[i]]);
+    for (size_t i = 0; i < round.n; i++)
+        disarm(&cases[round.indices[i]]);
     return rc;
 }
 
@@ -153,11 +172,11 @@ int weft_select(weft_case *cases, size_t n, weft_deadline deadline)
     if (!valid(cases, n))
         return -EINVAL;
     size_t from = n > 1 ? random_below(n) : 0;
-    int rc = n ? try_all(cases, n, from) : -EAGAIN;
+    int rc = try_all(cases, n, from);
     while (rc == -EAGAIN) {
         if (deadline.ns <= 0)
             return -ETIMEDOUT;
-        rc = wait_round(cases, n, deadline, &from);
+        rc = wait_round(cases, n, deadline, from);
     }
     return rc;
 }
