@@ -28,8 +28,8 @@ enum fate { UNDECIDED, PASSED, BROKEN };
 struct weft_barrier_waiter {
     struct weft_barrier_waiter *next;
     weft_barrier *barrier;
-    enum fate fate; /* guarded by the lock until the waiter is woken */
-    bool unlocked;  /* own */
+    uint32_t fate; /* enum fate; written once, under the lock */
+    bool unlocked; /* own */
 };
 
 void weft_barrier_init(weft_barrier *barrier, uint32_t parties, int (*action)(void *ctx), void *ctx)
@@ -37,24 +37,26 @@ void weft_barrier_init(weft_barrier *barrier, uint32_t parties, int (*action)(vo
     *barrier = (weft_barrier){ .parties = parties, .action = action, .ctx = ctx };
 }
 
-/* Ends the round for those that wait. Under the lock. */
+/* Decides the round for those that wait, and releases the lock. */
 static void end_round(weft_barrier *barrier, enum fate fate)
 {
     for (struct weft_barrier_waiter *it = barrier->waiters; it; it = it->next)
-        it->fate = fate;
+        store_release(&it->fate, fate); /* pairs with the acquire in wait_round() */
     barrier->waiters = NULL;
     store_relaxed(&barrier->waiting, 0); /* relaxed: the lock orders it; others only look */
     store_relaxed(&barrier->round, barrier->round + 1); /* relaxed: park looks under its guard */
+    weft_lock_release(&barrier->lock);
     park_wake(&barrier->round, UINT32_MAX, 0);
 }
 
+/* The same, and the barrier is broken. */
 static void break_round(weft_barrier *barrier)
 {
     store_relaxed(&barrier->broken, 1); /* relaxed: the lock orders it; others only look */
     end_round(barrier, BROKEN);
 }
 
-/* The last one has come. Under the lock. */
+/* The last one has come. Under the lock, which it releases. */
 static int pass(weft_barrier *barrier, uint32_t index)
 {
     int rc = barrier->action ? barrier->action(barrier->ctx) : 0;
@@ -73,6 +75,19 @@ static void unlock(void *ctx)
     weft_lock_release(&self->barrier->lock);
 }
 
+/* A wait ended by itself: breaks the round, unless it has ended meanwhile. Returns its fate. */
+static enum fate give_up(weft_barrier *barrier, struct weft_barrier_waiter *self)
+{
+    if (self->unlocked)
+        weft_lock_lock(&barrier->lock);
+    enum fate fate = load_relaxed(&self->fate); /* relaxed: the lock orders it */
+    if (fate == UNDECIDED)
+        break_round(barrier);
+    else
+        weft_lock_release(&barrier->lock);
+    return fate;
+}
+
 /* Waits for the others of the round. Under the lock, which it releases. */
 static int wait_round(weft_barrier *barrier, uint32_t index, weft_deadline deadline)
 {
@@ -80,18 +95,12 @@ static int wait_round(weft_barrier *barrier, uint32_t index, weft_deadline deadl
     barrier->waiters = &self;
     struct park_node node = { .word = &barrier->round, .value = barrier->round };
     int rc = park_wait_then(&node, 1, deadline, 0, unlock, &self);
-    if (rc < 0) {
-        if (self.unlocked)
-            weft_lock_lock(&barrier->lock);
-        if (self.fate == UNDECIDED)
-            break_round(barrier);
-        else
-            rc = 0;
-        weft_lock_release(&barrier->lock);
-    }
-    if (rc < 0)
+    /* acquire, here and below: pairs with the release in end_round() */
+    while ((rc >= 0 || rc == -EAGAIN) && load_acquire(&self.fate) == UNDECIDED)
+        rc = park_wait(&node, 1, deadline, 0); /* the wake-up was the last round's */
+    if (rc < 0 && rc != -EAGAIN && give_up(barrier, &self) == UNDECIDED)
         return rc;
-    return self.fate == PASSED ? (int)index : -EPIPE;
+    return load_acquire(&self.fate) == PASSED ? (int)index : -EPIPE;
 }
 
 int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline)
@@ -107,24 +116,20 @@ int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline)
     store_relaxed(&barrier->waiting, index + 1); /* relaxed: as in end_round() */
     if (index + 1 < barrier->parties)
         return wait_round(barrier, index, deadline);
-    int rc = pass(barrier, index);
-    weft_lock_release(&barrier->lock);
-    return rc;
+    return pass(barrier, index);
 }
 
 void weft_barrier_abort(weft_barrier *barrier)
 {
     weft_lock_lock(&barrier->lock);
     break_round(barrier);
-    weft_lock_release(&barrier->lock);
 }
 
 void weft_barrier_reset(weft_barrier *barrier)
 {
     weft_lock_lock(&barrier->lock);
-    end_round(barrier, BROKEN);
     store_relaxed(&barrier->broken, 0); /* relaxed: the lock orders it; others only look */
-    weft_lock_release(&barrier->lock);
+    end_round(barrier, BROKEN);
 }
 
 /* Relaxed, all three: answers about some moment. */
