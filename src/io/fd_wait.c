@@ -2,14 +2,13 @@
 /*
  * io/fd_wait.c: a thread waits on a descriptor.
  *
- * The thread sleeps in ppoll() on two descriptors: the caller's, and an eventfd of its own that a
- * cancellation writes to. The eventfd is made by a thread's first wait and closed when the thread
- * ends (a pthread key's destructor). A deadline further away than a day is waited for a day at a
- * time.
+ * The thread sleeps in ppoll() on two descriptors: the caller's, and an eventfd that a cancellation
+ * writes to. That is made only when there is something to wait for, and for one wait, so that weft
+ * keeps no descriptors of its own; beside a sleep its two system calls hardly count. A deadline
+ * further away than a day is waited for a day at a time.
  */
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,41 +18,6 @@
 #include "park/strand.h"
 
 #define SLICE_NS (24 * 3600 * WEFT_S)
-
-static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
-static pthread_key_t exit_key;
-static int exit_key_error;
-
-static void close_at_exit(void *record)
-{
-    struct strand *self = record;
-    close(self->wake_fd - 1);
-    self->wake_fd = 0;
-}
-
-static void make_exit_key(void)
-{
-    exit_key_error = pthread_key_create(&exit_key, close_at_exit);
-}
-
-/* The calling thread's eventfd, or an error. */
-static int wake_fd(struct strand *self)
-{
-    if (self->wake_fd)
-        return self->wake_fd - 1;
-    pthread_once(&exit_once, make_exit_key);
-    if (exit_key_error)
-        return -ENOMEM;
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    self->wake_fd = fd + 1;
-    if (pthread_setspecific(exit_key, self)) {
-        close_at_exit(self);
-        return -ENOMEM;
-    }
-    return fd;
-}
 
 static void wake(void *ctx)
 {
@@ -95,30 +59,33 @@ static void blame_scope(struct strand *self, weft_deadline deadline)
         governor->ended_something = true;
 }
 
-int weft_fd_wait(int fd, int events, weft_deadline deadline)
+/* Waits with a way to be woken. */
+static int wait_cancellable(struct pollfd fds[2], weft_deadline deadline)
 {
     struct strand *self = strand_self();
+    int waker = eventfd(0, EFD_CLOEXEC);
+    if (waker < 0)
+        return -errno;
+    fds[1] = (struct pollfd){ .fd = waker, .events = POLLIN };
+    weft_on_cancel hook;
+    int rc = weft_on_cancel_enter(&hook, wake, &waker);
+    if (rc == 0) {
+        rc = poll_until(self, fds, weft_sooner(deadline, weft_scope_deadline()));
+        weft_on_cancel_leave(&hook);
+    }
+    close(waker);
+    if (rc == -ETIMEDOUT)
+        blame_scope(self, deadline);
+    return rc;
+}
+
+int weft_fd_wait(int fd, int events, weft_deadline deadline)
+{
     struct pollfd fds[2] = { { .fd = fd, .events = (short)events }, { .fd = -1 } };
     if (fd < 0)
         return -EBADF; /* poll() would ignore it */
     int rc = poll_once(fds, WEFT_NOW);
     if (rc)
         return rc;
-    if (deadline.ns <= 0)
-        return -ETIMEDOUT;
-    int waker = wake_fd(self);
-    if (waker < 0)
-        return waker;
-    fds[1] = (struct pollfd){ .fd = waker, .events = POLLIN };
-    weft_on_cancel hook;
-    rc = weft_on_cancel_enter(&hook, wake, &waker);
-    if (rc < 0)
-        return rc;
-    rc = poll_until(self, fds, weft_sooner(deadline, weft_scope_deadline()));
-    weft_on_cancel_leave(&hook);
-    eventfd_t spent;
-    (void)eventfd_read(waker, &spent); /* for the next wait */
-    if (rc == -ETIMEDOUT)
-        blame_scope(self, deadline);
-    return rc;
+    return deadline.ns > 0 ? wait_cancellable(fds, deadline) : -ETIMEDOUT;
 }

@@ -70,7 +70,6 @@ struct strand {
     struct once_run *onces;     /* own: what weft_once_run() is in the middle of, innermost first */
     struct local_value *locals; /* own: values by key, NULL until one is set */
     void *worker_of;            /* own: the pool whose worker this strand is */
-    int wake_fd;                /* own: one more than the eventfd for weft_fd_wait(); 0: none yet */
     char name[32];              /* own; "" until asked for */
 };
 
