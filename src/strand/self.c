@@ -30,8 +30,8 @@ void weft_self_set_name(const char *name)
 {
     struct strand *self = strand_self();
     snprintf(self->name, sizeof self->name, "%s", name ? name : "");
-    if (!name || gettid() == getpid())
-        return; /* the main thread's name is what ps shows for the whole program */
+    if (!name)
+        return;
     char shown[16];
     snprintf(shown, sizeof shown, "%.15s", name);
     pthread_setname_np(pthread_self(), shown);

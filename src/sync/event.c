@@ -37,7 +37,7 @@ static bool set(weft_event *event)
        acquires in weft_event_wait() and weft_event_is_set(), so it is a write even if the event is
        set already */
     while (!cas_seq_cst(&event->word[0], &word, next));
-    return word & WAITERS; /* never with SET: nobody waits for what is */
+    return word & WAITERS; /* never with SET: nobody waits for what is set */
 }
 
 void weft_event_set(weft_event *event)
@@ -82,27 +82,17 @@ bool event_was_set(const struct park_node *node)
     return load_acquire(node->word) != node->value; /* pairs with the release in set() */
 }
 
-static int wait_flags(weft_event *event, weft_deadline deadline, unsigned flags)
+int weft_event_wait(weft_event *event, weft_deadline deadline)
 {
     if (weft_event_is_set(event))
         return 0;
     if (deadline.ns <= 0)
         return -ETIMEDOUT;
     struct park_node node;
-    int rc = event_arm(event, &node) ? 0 : park_wait(&node, 1, deadline, flags);
+    int rc = event_arm(event, &node) ? 0 : park_wait(&node, 1, deadline, 0);
     if (rc == -EAGAIN) {
         (void)load_acquire(&event->word[0]); /* pairs with the release in set() */
         return 0; /* the word only leaves the value of an unset event by a set */
     }
     return rc < 0 ? rc : 0;
-}
-
-int weft_event_wait(weft_event *event, weft_deadline deadline)
-{
-    return wait_flags(event, deadline, 0);
-}
-
-void event_wait_shielded(weft_event *event)
-{
-    (void)wait_flags(event, WEFT_FOREVER, PARK_SHIELDED);
 }

@@ -13,7 +13,4 @@ bool event_arm(weft_event *event, struct park_node *node);
 /* Whether the event of an armed node has been set since then, even if it was cleared again. */
 bool event_was_set(const struct park_node *node);
 
-/* Waits until the event is set, ignoring cancellation and scopes. */
-void event_wait_shielded(weft_event *event);
-
 #endif
