@@ -63,15 +63,61 @@ def print_sides(bench, figures):
         print(f"  {name:17}{text}")
 
 
-def run_bench(bench, options):
+class OtherPrograms:
+    """How much of all CPUs went to programs that are not ours while it ran.
+
+    They widen every interval, and keep two threads from running at the same time, without which
+    contended locks show nothing; so the reader should know. nginx counts among ours.
+    """
+
+    def __init__(self, site_pid=None):
+        self.site_pid = site_pid
+
+    def ours_s(self):
+        used = os.times()
+        mine = used.user + used.system + used.children_user + used.children_system
+        return mine + (tree_cpu_s(self.site_pid) if self.site_pid else 0)
+
+    def __enter__(self):
+        self.start = time.monotonic(), busy_s(), self.ours_s()
+        return self
+
+    def __exit__(self, *_):
+        wall, busy, ours = (now - then for now, then in
+                            zip((time.monotonic(), busy_s(), self.ours_s()), self.start))
+        self.share = max(0.0, (busy - ours) / (wall * os.cpu_count()))
+
+
+def busy_s():
+    """CPU seconds that this machine's CPUs were busy, time stolen by its host included."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _, _, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def tree_cpu_s(pid):
+    """CPU seconds of a process and its children, as long as they live."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        pids = [pid, *map(int, file.read().split())]
+    ticks = 0
+    for each in pids:
+        with open(f"/proc/{each}/stat", encoding="utf-8") as stat:
+            ticks += sum(map(int, stat.read().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def run_bench(bench, options, site_pid=None):
     print(f"{bench.name}: {bench.work}; {rounds_of(bench, options)} rounds", flush=True)
     start = time.monotonic()
-    figures = run_rounds(bench, options)
+    with OtherPrograms(site_pid) as others:
+        figures = run_rounds(bench, options)
     print_sides(bench, figures)
     judged = [judge(bench, row, figures) for row in bench.rows
               if row.peer in figures and bench.ours in figures]
-    print(f"  took {time.monotonic() - start:.0f} s", flush=True)
-    return {"name": bench.name, "work": bench.work, "figures": figures, "rows": judged}
+    print(f"  took {time.monotonic() - start:.0f} s; other programs had {others.share:.0%} of the CPUs",
+          flush=True)
+    return {"name": bench.name, "work": bench.work, "others_share": others.share,
+            "figures": figures, "rows": judged}
 
 
 def number(value, unit):
@@ -122,7 +168,8 @@ def run_all(options, done):
         if site is not None:
             fetcher = fetch.Fetcher(site, options.build)
             done.append(run_bench(
-                fetch.fetch(fetcher, options.build, SOURCE, options.quick), options))
+                fetch.fetch(fetcher, options.build, SOURCE, options.quick), options,
+                site.process.pid))
 
 
 def arguments():
@@ -143,19 +190,26 @@ def main():
     options = arguments()
     about, done = machine(), []
     print("{cpu}, {cpus} CPUs, Linux {kernel}, {libc}, load {load_before:.1f}".format(**about))
+    status = 0
     try:
         run_all(options, done)
-    except Failed as failure:
+    except Failed as failure:  # what was measured before is still worth a table
         print(f"bench: {failure}", file=sys.stderr)
-        return 1
+        status = 1
     except KeyboardInterrupt:
         return 130
+    if not done:
+        return status
     print_table([row for bench in done for row in bench["rows"]])
+    disturbed = [bench["name"] for bench in done if bench["others_share"] > 0.1]
+    if disturbed:
+        print("\nOther programs had more than 10 % of the CPUs during: " + ", ".join(disturbed))
     if options.quick:
         print("\nA quick run: the figures mean nothing.")
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps({"machine": about, "benches": done}, indent=1) + "\n")
-    return 0
+    return status
 
 
 if __name__ == "__main__":
