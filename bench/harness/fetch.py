@@ -119,13 +119,13 @@ def bare_side(fetcher, build, count):
 
 
 def rows():
+    """Peak memory has no row: it is measured once, in the warm-up, and printed with the sides."""
     both = []
     for peer, rate, cpu in (("curl", 1.5, 0.8), ("bare", 0.95, None), ("python-threads", 10, None),
                             ("python-processes", None, None), ("wget2", None, None),
                             ("weft-processes", None, None)):
         both.append(Row("urls_per_s", peer, rate, less_is_better=False, unit="/s", label="URLs/s"))
         both.append(Row("cpu_us", peer, cpu, unit="us", label="CPU/URL"))
-        both.append(Row("peak_mib", peer, unit="MiB", label="peak memory"))
     return both
 
 
@@ -140,7 +140,7 @@ def fetch(fetcher, build, source, quick):
              python_side(fetcher, source, "threads", slow),
              python_side(fetcher, source, "processes", slow)]
     return Bench("fetch", f"{count} files of 1 KiB from nginx on loopback, 20 at once (curl: 100;"
-                 f" Python: {slow} files)", "weft-threads", sides, rows(), rounds=15)
+                 f" Python: {slow} files)", "weft-threads", sides, rows(), rounds=21)
 
 
 def open_site(quick):

@@ -125,6 +125,12 @@ def number(value, unit):
     return f"{text} {unit}".strip()
 
 
+def between(row):
+    if row["low"] < 0:
+        return "too few pairs"
+    return f"{row['low']:.2f} to {row['high']:.2f}"
+
+
 def print_table(rows):
     head = ("benchmark", "figure", "weft", "peer", "", "ratio", "95 % interval", "target",
             "verdict")
@@ -134,7 +140,7 @@ def print_table(rows):
         target = f"{sign} {row['target']:g}" if row["target"] is not None else "-"
         lines.append((row["bench"], row["label"], number(row["ours"], row["unit"]), row["peer"],
                       number(row["theirs"], row["unit"]), f"{row['ratio']:.2f}",
-                      f"{row['low']:.2f} to {row['high']:.2f}", target, row["verdict"]))
+                      between(row), target, row["verdict"]))
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     print()
     for line in lines:

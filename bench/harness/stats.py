@@ -11,6 +11,7 @@ def interval(values, level=0.95):
     It consists of order statistics (the inverse of the sign test): whatever the distribution, the
     median lies below the k-th smallest of n values with the probability that a fair coin shows
     heads fewer than k times in n. Nothing random is involved, so equal runs give equal intervals.
+    With too few values for that (five) it is -1 to infinity: ratios are never negative.
     """
     ordered = sorted(values)
     n = len(ordered)
@@ -21,7 +22,7 @@ def interval(values, level=0.95):
             break
         tail, rank = more, rank + 1
     if rank == 0:  # too few values to say anything with that probability
-        return -math.inf, math.inf
+        return -1.0, math.inf
     return ordered[rank - 1], ordered[n - rank]
 
 
@@ -37,10 +38,14 @@ def verdict(low, high, target, less_is_better):
 
     Without a target there is nothing to meet: the ratio is compared with 1.
     """
-    better, worse = ("met", "missed") if target is not None else ("better", "worse")
-    line = 1.0 if target is None else target
-    if high <= line and low < line:
-        return better if less_is_better else worse
-    if low >= line and high > line:
-        return worse if less_is_better else better
-    return "tie"
+    if target is None:
+        better, worse, line = "better", "worse", 1.0
+        if low == high == line:
+            return "tie"
+    else:
+        better, worse, line = "met", "missed", target
+    if not less_is_better:
+        low, high, line = -high, -low, -line
+    if high <= line:
+        return better
+    return worse if low > line else "tie"
