@@ -6,6 +6,7 @@ PREFIX ?= /usr/local
 prefix ?= $(PREFIX)
 BUILD  ?= build
 ARGS   ?=
+BENCH  ?=
 # Debian's Python sees Debian's packages; the first on the path may be another.
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 
@@ -19,7 +20,7 @@ help:
 	@echo 'make demo        fetches 200 pages from a site of its own: one at a time, by threads, by processes'
 	@echo 'make test        builds and runs all tests; ARGS="--suite park" runs some'
 	@echo 'make install     to PREFIX=/usr/local, below DESTDIR= if given'
-	@echo 'make bench       measures weft beside its peers'
+	@echo 'make bench       measures weft beside its peers; BENCH=lock some of it, ARGS=--quick runs only'
 	@echo 'make sanitize    all tests under ASan and UBSan, then under TSan'
 	@echo 'make lint        checks the formatting and runs clang-tidy; make format repairs the former'
 	@echo 'make clean       removes the build directories'
@@ -42,7 +43,7 @@ bench:
 	@scripts/setup build bench
 	@scripts/configure build-bench --buildtype=release -Dbench=true -Dtests=disabled
 	ninja -C build-bench
-	$(PYTHON) bench/harness/run.py build-bench $(ARGS)
+	$(PYTHON) bench/harness/run.py build-bench --json build/bench.json $(ARGS) $(BENCH)
 
 # ThreadSanitizer needs a kernel that randomises addresses little, or setarch -R: scripts/sanitize
 # uses it, and says why.

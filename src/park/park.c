@@ -42,20 +42,7 @@
 
 #include "park/park.h"
 
-enum { BUCKETS = 4096, BUCKET_BITS = 12 };
-
-struct bucket {
-    struct guard guard;
-    struct list nodes; /* guarded; zero until first used */
-} __attribute__((aligned(64)));
-
-static struct bucket buckets[BUCKETS];
-
-static struct bucket *bucket_of(const uint32_t *word)
-{
-    uint64_t hash = ((uintptr_t)word >> 2) * UINT64_C(0x9E3779B97F4A7C15); /* Fibonacci hashing */
-    return &buckets[hash >> (64 - BUCKET_BITS)];
-}
+struct park_bucket park_buckets[1 << PARK_BUCKET_BITS];
 
 /* Swaps an undecided wait to a decision. True: the caller has decided it. */
 static bool decide(struct strand *strand, uint32_t decision)
@@ -68,32 +55,39 @@ static bool decide(struct strand *strand, uint32_t decision)
     return false;
 }
 
+/* Under the guard. */
+static void unqueue(struct park_bucket *bucket, struct park_node *node)
+{
+    list_remove(&node->link);
+    node->queued = false;
+    store_relaxed(&bucket->queued, bucket->queued - 1); /* relaxed: seen late, it costs a look */
+}
+
 /* Decides a queued node's wait as woken, and if that succeeds unqueues it. Under the guard. */
-static bool claim(struct park_node *node)
+static bool claim(struct park_bucket *bucket, struct park_node *node)
 {
     if (!decide(node->strand, STRAND_WOKEN))
         return false;
     node->strand->woken_node = node;
-    list_remove(&node->link);
-    node->queued = false;
+    unqueue(bucket, node);
     return true;
 }
 
 /* Wakes what park_post() meant. Under the guard: a waiter's token does not need it. */
-static void wake_posted(struct bucket *bucket)
+static void wake_posted(struct park_bucket *bucket)
 {
     for (struct list *it = bucket->nodes.next; it && it != &bucket->nodes;) {
         struct park_node *node = CONTAINER(it, struct park_node, link);
         it = it->next;
         /* seq_cst: in one order with the change before park_post() and the wait's own check */
-        if (node->postable && load_seq_cst(node->word) != node->value && claim(node)) {
+        if (node->postable && load_seq_cst(node->word) != node->value && claim(bucket, node)) {
             node->token = 0;
             node->strand->ops->wake(node->strand);
         }
     }
 }
 
-static void bucket_unlock(struct bucket *bucket)
+static void bucket_unlock(struct park_bucket *bucket)
 {
     while (!guard_unlock(&bucket->guard))
         wake_posted(bucket);
@@ -102,7 +96,7 @@ static void bucket_unlock(struct bucket *bucket)
 /* False: the word has another value. */
 static bool enqueue(struct park_node *node)
 {
-    struct bucket *bucket = bucket_of(node->word);
+    struct park_bucket *bucket = park_bucket_of(node->word);
     guard_lock(&bucket->guard);
     /* seq_cst: a primitive that counts its waiters first is in one order with its waker's look at
        that count (sync/signal.h) */
@@ -112,6 +106,8 @@ static bool enqueue(struct park_node *node)
             list_init(&bucket->nodes);
         list_push_back(&bucket->nodes, &node->link);
         node->queued = true;
+        /* seq_cst: in one order with park_maybe_waited_for() */
+        store_seq_cst(&bucket->queued, bucket->queued + 1);
     }
     bucket_unlock(bucket);
     return same;
@@ -119,10 +115,10 @@ static bool enqueue(struct park_node *node)
 
 static void dequeue(struct park_node *node)
 {
-    struct bucket *bucket = bucket_of(node->word);
+    struct park_bucket *bucket = park_bucket_of(node->word);
     guard_lock(&bucket->guard);
     if (node->queued)
-        list_remove(&node->link);
+        unqueue(bucket, node);
     bucket_unlock(bucket);
 }
 
@@ -206,7 +202,7 @@ int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigne
 }
 
 /* Unqueues up to max waiters of the word, decided as woken, into the list. Under the guard. */
-static void collect(struct bucket *bucket, const uint32_t *word, uint32_t max,
+static void collect(struct park_bucket *bucket, const uint32_t *word, uint32_t max,
                     struct list *ret_woken, struct park_found *found)
 {
     for (struct list *it = bucket->nodes.next; it && it != &bucket->nodes;) {
@@ -218,7 +214,7 @@ static void collect(struct bucket *bucket, const uint32_t *word, uint32_t max,
             found->more = true;
             return;
         }
-        if (!claim(node))
+        if (!claim(bucket, node))
             continue;
         list_push_back(ret_woken, &node->link);
         if (!found->woken++)
@@ -229,7 +225,7 @@ static void collect(struct bucket *bucket, const uint32_t *word, uint32_t max,
 uint32_t park_wake_then(const uint32_t *word, uint32_t max,
                         void (*then)(struct park_found *found, void *ctx), void *ctx)
 {
-    struct bucket *bucket = bucket_of(word);
+    struct park_bucket *bucket = park_bucket_of(word);
     struct park_found found = { .woken = 0 };
     struct list woken = LIST_INIT(woken);
     guard_lock(&bucket->guard);
@@ -258,7 +254,7 @@ uint32_t park_wake(const uint32_t *word, uint32_t max, uint32_t token)
 
 void park_post(const uint32_t *word)
 {
-    struct bucket *bucket = bucket_of(word);
+    struct park_bucket *bucket = park_bucket_of(word);
     if (!guard_try_or_note(&bucket->guard))
         return;
     wake_posted(bucket);

@@ -15,6 +15,32 @@
 
 #define PARK_NODES_MAX 64
 
+/* Where the waiters of a word queue, found by its address; many words share one. */
+struct park_bucket {
+    struct guard guard;
+    uint32_t queued;   /* changed under the guard: how many nodes there are */
+    struct list nodes; /* guarded; zero until first used */
+} __attribute__((aligned(64)));
+
+enum { PARK_BUCKET_BITS = 12 };
+extern struct park_bucket park_buckets[1 << PARK_BUCKET_BITS] __attribute__((visibility("hidden")));
+
+static inline struct park_bucket *park_bucket_of(const uint32_t *word)
+{
+    uint64_t hash = ((uintptr_t)word >> 2) * UINT64_C(0x9E3779B97F4A7C15); /* Fibonacci hashing */
+    return &park_buckets[hash >> (64 - PARK_BUCKET_BITS)];
+}
+
+/*
+ * False: nobody waits for the word, so far as the caller can see. Only the address is used, so the
+ * word may be gone.
+ */
+static inline bool park_maybe_waited_for(const uint32_t *word)
+{
+    /* seq_cst: in one order with a waiter's queueing, for callers that have changed the word so */
+    return load_seq_cst(&park_bucket_of(word)->queued) != 0;
+}
+
 /* One word that a wait is for. On the waiter's stack; word, value, postable are the caller's. */
 struct park_node {
     const uint32_t *word;

@@ -2,40 +2,62 @@
 /*
  * sync/lock.c: mutual exclusion.
  *
- * The word has three bits:
+ * The word has three bits and a number:
  *
  *   HELD     somebody holds the lock
- *   WAITERS  set by a waiter before it parks, and checked again by park: may be set when nobody is
- *            parked, must be set when somebody is. Cleared only under the bucket's guard, by the
- *            releaser that finds the last waiter, or none
+ *   SWAPS    and will release it by a swap, not by a store. Set and cleared with HELD
  *   AWAKE    a waiter is awake and on its way to the lock, woken or spinning: a release need not
- *            wake another. Set by the releaser that wakes one, or by a spinner; cleared by that
- *            strand when it takes the lock or parks. While it is set somebody owns it; two may
- *            believe so for a moment, which costs a wake-up too many, never one too few
+ *            wake another. Set by the releaser that wakes one, or by a spinner when others are
+ *            parked; cleared by that strand when it takes the lock or parks. While it is set
+ *            somebody owns it; two may believe so for a moment, or it may get lost, which costs a
+ *            wake-up too many, never one too few
+ *   the rest (RUSH) counts down: how many more of those who take the lock set SWAPS. Changed only
+ *            by taking it
  *
- * Uncontended, taking and releasing are one compare-and-swap each. A strand that finds the lock
- * held spins a bounded number of times (on one CPU, not at all), then parks. A release wakes at
- * most one waiter, and does not give it the lock: whoever is running may take it first, which is
- * what makes a busy lock fast. So that the waiter does not starve, a release that finds that the
- * first waiter has waited for HANDOFF_NS gives it the lock: HELD stays set and the token says so.
+ * That somebody is parked is not said in the word but by park: the bucket that the lock's address
+ * hashes to has nodes queued, perhaps another word's.
+ *
+ * Taking a free lock is one compare-and-swap. Releasing it is a plain store, which costs a fraction
+ * of another swap. For that a releaser and a waiter must not miss each other:
+ *
+ *   the releaser  clears HELD, light fence, looks whether anybody is queued (and wakes it)
+ *   the waiter    queues, heavy fence, looks whether the lock is still held (else wakes the first)
+ *
+ * The heavy fence costs as much as a thousand swaps (base/fence.h), so a lock that is fought over
+ * does without: whoever had to wait sets RUSH, and the next thousand holders release by a swap,
+ * which is a full fence, so that an ordinary one will do for the waiter. It hands over faster, too:
+ * a store lingers in the CPU's buffer. What counts is SWAPS of the present holder, which nobody
+ * else changes: a releaser may have read the word long ago.
+ *
+ * Once HELD is clear others may take the lock, release it and free the memory it lies in, so the
+ * releaser looks at the bucket, by address, and touches the lock again only if it finds one of its
+ * waiters there.
+ *
+ * A strand that finds the lock held spins a bounded number of times (on one CPU, not at all), then
+ * parks. A release wakes at most one waiter, and does not give it the lock: whoever is running may
+ * take it first, which is what makes a busy lock fast. So that the waiter does not starve, a
+ * release that finds that the first waiter has waited for HANDOFF_NS gives it the lock: HELD stays
+ * set and the token says so.
  *
  * Sources: Go's sync.Mutex (spinners that hold off wake-ups, hand-over after 1 ms), nsync
- * (designated waker), WebKit's WTF::Lock (release under the bucket's guard).
+ * (designated waker), WebKit's WTF::Lock (release under the bucket's guard), Dice, Huang and Yang,
+ * "Asymmetric Dekker Synchronization" (2001).
  */
 #include <errno.h>
 
 #include <weft/lock.h>
 
 #include "base/cpus.h"
+#include "base/fence.h"
 #include "park/park.h"
 
-enum { HELD = 1, WAITERS = 2, AWAKE = 4 };
+enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1000 * RUSH_ONE };
 
 enum { TOKEN_TRY, TOKEN_HANDED_OVER };
 
 #define HANDOFF_NS WEFT_MS
 
-enum { SPIN_ROUNDS = 10, SPIN_PAUSES = 20 };
+enum { SPIN_ROUNDS = 100 };
 
 void weft_lock_init(weft_lock *lock)
 {
@@ -47,6 +69,16 @@ static bool take_free(weft_lock *lock)
     uint32_t word = 0;
     /* acquire: pairs with the release in weft_lock_release() and release_decide() */
     return cas_acquire(&lock->word, &word, HELD);
+}
+
+/* The word of a free lock, after it has been taken by somebody who had to wait, or had not. */
+static uint32_t taken(uint32_t word, bool waited, bool owns_awake)
+{
+    uint32_t rush = word & ~(RUSH_ONE - 1u);
+    uint32_t awake = owns_awake ? 0 : word & AWAKE;
+    if (waited)
+        return HELD | SWAPS | awake | RUSH_MAX;
+    return rush ? HELD | SWAPS | awake | (rush - RUSH_ONE) : HELD | awake;
 }
 
 /* Whether spinning can help: the holder must be running on another CPU meanwhile. */
@@ -62,6 +94,7 @@ static bool worth_spinning(void)
 /* A strand on its way to the lock. */
 struct attempt {
     bool owns_awake;
+    bool waited;
     int spins_left;
     struct park_node node;
 };
@@ -72,19 +105,42 @@ static bool spin(weft_lock *lock, struct attempt *attempt, uint32_t word)
     if (attempt->spins_left <= 0)
         return false;
     attempt->spins_left--;
-    if (!attempt->owns_awake && (word & WAITERS) && !(word & AWAKE))
+    if (!attempt->owns_awake && !(word & AWAKE) && park_maybe_waited_for(&lock->word))
         /* relaxed: keeps releasers from waking somebody, publishes nothing */
         attempt->owns_awake = cas_relaxed(&lock->word, &word, word | AWAKE);
-    for (int i = 0; i < SPIN_PAUSES; i++)
-        cpu_relax();
+    cpu_relax();
     return true;
 }
 
-/* Parks while the word stays as it is. Returns 1: lock handed over; 0: try again; or an error. */
+/* Under the bucket's guard, for a lock that has been released: who is woken is on its way to it. */
+static void wake_decide(struct park_found *found, void *ctx)
+{
+    weft_lock *lock = ctx; /* there as long as one of its waiters is */
+    if (found->first)
+        or_relaxed(&lock->word, AWAKE); /* relaxed: see park() */
+    found->token = TOKEN_TRY;
+}
+
+/* The waiter, queued: makes sure that it does not sleep through a release that did not see it. */
+static void look_again(void *ctx)
+{
+    weft_lock *lock = ctx;
+    /* seq_cst: in one order with queueing and the swap in weft_lock_release(). If SWAPS is set,
+       the present holder's release comes after this look, so it finds the node. */
+    uint32_t word = load_seq_cst(&lock->word);
+    if ((word & (HELD | SWAPS)) == HELD) {
+        fence_heavy();                    /* pairs with the light fence in weft_lock_release() */
+        word = load_relaxed(&lock->word); /* relaxed: the fence orders it */
+    }
+    if (!(word & HELD))
+        park_wake_then(&lock->word, 1, wake_decide, lock);
+}
+
+/* Parks while the lock is held. Returns 1: lock handed over; 0: try again; or an error. */
 static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_deadline deadline,
                 unsigned flags)
 {
-    uint32_t parked = (word | WAITERS) & ~(attempt->owns_awake ? AWAKE : 0u);
+    uint32_t parked = word & ~(attempt->owns_awake ? AWAKE : 0u);
     /* relaxed: publishes nothing; parking checks the word again under the bucket's guard */
     if (parked != word && !cas_relaxed(&lock->word, &word, parked))
         return 0;
@@ -93,7 +149,7 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     attempt->node.value = parked;
     if (!attempt->node.since_ns)
         attempt->node.since_ns = weft_now();
-    int rc = park_wait(&attempt->node, 1, deadline, flags);
+    int rc = park_wait_then(&attempt->node, 1, deadline, flags, look_again, lock);
     if (rc < 0)
         return rc == -EAGAIN ? 0 : rc;
     if (attempt->node.token == TOKEN_HANDED_OVER)
@@ -109,10 +165,13 @@ static int lock_slow(weft_lock *lock, weft_deadline deadline, unsigned flags)
     for (;;) {
         uint32_t word = load_relaxed(&lock->word); /* a first guess: the swaps decide */
         if (!(word & HELD)) {
-            uint32_t taken = (word | HELD) & ~(attempt.owns_awake ? AWAKE : 0u);
-            if (cas_acquire(&lock->word, &word, taken)) /* pairs as in take_free() */
+            uint32_t next = taken(word, attempt.waited, attempt.owns_awake);
+            if (cas_acquire(&lock->word, &word, next)) /* pairs as in take_free() */
                 return 0;
-        } else if (!spin(lock, &attempt, word)) {
+            continue;
+        }
+        attempt.waited = true;
+        if (!spin(lock, &attempt, word)) {
             int rc = park(lock, &attempt, word, deadline, flags);
             if (rc)
                 return rc < 0 ? rc : 0;
@@ -134,23 +193,22 @@ int weft_lock_acquire(weft_lock *lock, weft_deadline deadline)
         return lock_slow(lock, deadline, 0);
     uint32_t word = load_relaxed(&lock->word); /* a first guess: the swap decides */
     while (!(word & HELD))
-        if (cas_acquire(&lock->word, &word, word | HELD)) /* pairs as in take_free() */
+        if (cas_acquire(&lock->word, &word, taken(word, false, false))) /* as in take_free() */
             return 0;
     return -ETIMEDOUT;
 }
 
-/* Under the bucket's guard: settles the word, so that a parked waiter's bits are right. */
+/* Under the bucket's guard: releases the lock, or hands it over to the waiter that was found. */
 static void release_decide(struct park_found *found, void *ctx)
 {
     weft_lock *lock = ctx;
-    uint32_t waiters = found->more ? WAITERS : 0;
     bool hand_over = found->first && weft_now() - found->first->since_ns >= HANDOFF_NS;
     uint32_t word = load_relaxed(&lock->word); /* a first guess: the swap decides */
     uint32_t next;
     do {
-        next = (word & AWAKE) | waiters;
+        next = word & ~(HELD | SWAPS);
         if (hand_over)
-            next |= HELD;
+            next |= HELD | SWAPS;
         else if (found->first)
             next |= AWAKE;
         /* release: pairs with the acquire of whoever takes the lock */
@@ -158,21 +216,35 @@ static void release_decide(struct park_found *found, void *ctx)
     found->token = hand_over ? TOKEN_HANDED_OVER : TOKEN_TRY;
 }
 
-int weft_lock_release(weft_lock *lock)
+static int release_slow(weft_lock *lock, uint32_t word)
 {
-    uint32_t word = HELD;
-    /* release, here and below: pairs with the acquire of whoever takes the lock */
-    if (cas_release(&lock->word, &word, 0))
-        return 0;
     while (word & HELD) {
-        if ((word & WAITERS) && !(word & AWAKE)) {
+        if (!(word & AWAKE)) {
             park_wake_then(&lock->word, 1, release_decide, lock);
             return 0;
         }
-        if (cas_release(&lock->word, &word, word & ~HELD))
+        /* release: pairs with the acquire of whoever takes the lock */
+        if (cas_release(&lock->word, &word, word & ~(HELD | SWAPS)))
             return 0;
     }
     return -EPERM;
+}
+
+int weft_lock_release(weft_lock *lock)
+{
+    uint32_t word = load_relaxed(&lock->word); /* HELD cannot vanish: the caller holds it */
+    if (!(word & HELD) || (word & AWAKE) || park_maybe_waited_for(&lock->word))
+        return release_slow(lock, word);
+    /* Both release: that pairs with the acquire of whoever takes the lock. The store may lose
+       AWAKE; seq_cst: in one order with the waiter's queueing and its look at the word. */
+    if (!(word & SWAPS))
+        store_release(&lock->word, 0);
+    else if (!cas_seq_cst(&lock->word, &word, word & ~(HELD | SWAPS)))
+        return release_slow(lock, word);
+    fence_light(); /* pairs with the heavy fence in look_again() */
+    if (park_maybe_waited_for(&lock->word))
+        park_wake_then(&lock->word, 1, wake_decide, lock);
+    return 0;
 }
 
 bool weft_lock_locked(const weft_lock *lock)

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the small programs share: clocks, busy work of a known length, a record of waits, and their
+ * command line. It knows nothing of weft, so that every side of a comparison uses the same code.
+ *
+ * Each program does one piece of work once, and prints its figures as one JSON object; repeating,
+ * pairing and judging are run.py's.
+ */
+#ifndef BENCH_HARNESS_H
+#define BENCH_HARNESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Nanoseconds on CLOCK_MONOTONIC. */
+uint64_t bench_now(void);
+
+/*
+ * Ticks of the cheapest clock there is, and how many make a nanosecond. Two threads' ticks are
+ * never compared.
+ */
+static inline uint64_t bench_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return bench_now();
+#endif
+}
+double bench_ticks_per_ns(void);
+
+/* Busy work: a chain of multiplications that no compiler can shorten and no CPU can overlap. */
+static inline void bench_work(unsigned rounds)
+{
+    uint64_t x = 1;
+    for (unsigned i = 0; i < rounds; i++) {
+        x = x * UINT64_C(6364136223846793005) + 1;
+        __asm__ volatile("" : "+r"(x));
+    }
+}
+
+/* How many rounds of it take so many nanoseconds. */
+unsigned bench_work_rounds(unsigned ns);
+
+/*
+ * How long waits took: 16 buckets to each power of two, so a percentile is right to 6 %. Each
+ * thread fills its own; they are merged at the end.
+ */
+#define BENCH_WAIT_BUCKETS (61 * 16)
+struct bench_waits {
+    uint64_t counts[BENCH_WAIT_BUCKETS];
+    uint64_t longest;
+};
+
+static inline void bench_waits_add(struct bench_waits *waits, uint64_t ticks)
+{
+    unsigned bucket = (unsigned)ticks;
+    if (ticks >= 16) {
+        unsigned power = 63 - (unsigned)__builtin_clzll(ticks);
+        bucket = (power - 3) * 16 + ((ticks >> (power - 4)) & 15);
+    }
+    waits->counts[bucket]++;
+    if (ticks > waits->longest)
+        waits->longest = ticks;
+}
+
+void bench_waits_merge(struct bench_waits *into, const struct bench_waits *from);
+
+/* The wait that share (0 to 1) of all waits did not exceed, in nanoseconds. */
+double bench_waits_percentile(const struct bench_waits *waits, double share);
+
+/* argv[index] as a number of at least 1; says what is wrong and exits with 2 otherwise. */
+unsigned long bench_argument(int argc, char **argv, int index, const char *name);
+
+/* Exits with 1, naming what failed, unless ok: a benchmark that failed must not yield a figure. */
+void bench_must(bool ok, const char *what);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

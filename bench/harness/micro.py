@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""The benchmarks of single primitives. Each side is a small program; meson builds them."""
+
+import sys
+
+from harness import child
+from harness.model import Bench, Row, Side
+
+INSIDE_NS, OUTSIDE_NS = 50, 100
+
+
+class Programs:
+    """The small programs, found where meson put them."""
+
+    def __init__(self, build, quick):
+        self.bench = build / "bench"
+        self.quick = quick
+
+    def size(self, full, quick):
+        return quick if self.quick else full
+
+    def path(self, name):
+        return self.bench / name
+
+    def side(self, subject, peer, *arguments):
+        """A side that is the program SUBJECT-PEER, or that says why there is none."""
+        program = self.path(f"{subject}-{peer}")
+        if not program.exists():
+            reason = {"rust": "rustc is not installed", "std": "no C++ compiler was found"}
+            return Side(peer, None, reason.get(peer, f"{program} has not been built"))
+        return Side(peer, lambda warm_up: child.figures([program, *arguments]))
+
+    def rounds_for(self, ns):
+        return child.figures([self.path("bench-calibrate"), ns])["rounds"]
+
+
+def spawn(programs):
+    n = programs.size(3000, 50)
+    return Bench("spawn", f"start and join of a thread, {n} times", "weft",
+                 [programs.side("spawn", peer, n) for peer in ("weft", "pthread", "std")],
+                 [Row("ns", "pthread", 1.0), Row("ns", "std")])
+
+
+def uncontended(programs, mode, what, target):
+    n = programs.size(5_000_000, 50_000)
+    return Bench(f"lock-{mode}", f"lock, count, unlock, {what}", "weft",
+                 [programs.side("lock", peer, mode, n)
+                  for peer in ("weft", "pthread", "std", "rust")],
+                 [Row("ns", "pthread", target), Row("ns", "std"), Row("ns", "rust")])
+
+
+def contended(programs, threads, inside, outside):
+    ms = programs.size(250, 20)
+    return Bench(f"lock-{threads}", f"{threads} threads, {INSIDE_NS} ns inside, "
+                 f"{OUTSIDE_NS} ns outside; wall time per acquisition", "weft",
+                 [programs.side("lock", peer, "contended", threads, ms, inside, outside)
+                  for peer in ("weft", "pthread", "std", "rust")],
+                 [Row("ns", "pthread", 0.6),
+                  Row("p99_ns", "pthread", 1.0, label="p99 wait"),
+                  Row("fairness", "pthread", 1.0, less_is_better=False, unit="",
+                      label="least/most"),
+                  Row("ns", "std"), Row("ns", "rust"),
+                  Row("p99_ns", "rust", label="p99 wait"),
+                  Row("fairness", "rust", less_is_better=False, unit="", label="least/most")])
+
+
+def condition(programs):
+    n = programs.size(5000, 100)
+    return Bench("condition", "two threads take turns; a round trip", "weft",
+                 [programs.side("condition", peer, n) for peer in ("weft", "pthread")],
+                 [Row("ns", "pthread", 1.0)])
+
+
+def queue(programs, producers, consumers):
+    n = programs.size(500_000, 5000)
+    few = programs.size(30_000, 1000)
+    script = programs.bench_source / "queue" / "python.py"
+    python = Side("python", lambda warm_up: child.figures(
+        [sys.executable, script, producers, consumers, few]))
+    return Bench(f"queue-{producers}-{consumers}", f"{producers} producers, {consumers} consumers,"
+                 " 128 items of 16 bytes at most; an item through", "weft",
+                 [programs.side("queue", peer, producers, consumers, n)
+                  for peer in ("weft", "pthread")] + [python],
+                 [Row("ns", "pthread", 1.0), Row("ns", "python")])
+
+
+def benches(build, source, quick):
+    programs = Programs(build, quick)
+    programs.bench_source = source
+    inside, outside = programs.rounds_for(INSIDE_NS), programs.rounds_for(OUTSIDE_NS)
+    return [
+        spawn(programs),
+        uncontended(programs, "uncontended", "nobody else wants it", 0.8),
+        uncontended(programs, "single", "in a process that never had a second thread", None),
+        contended(programs, 2, inside, outside),
+        contended(programs, 8, inside, outside),
+        condition(programs),
+        queue(programs, 1, 1),
+        queue(programs, 4, 4),
+    ]
