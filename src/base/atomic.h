@@ -29,7 +29,7 @@
 #define add_seq_cst(p, v)   __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
 #define sub_relaxed(p, v)   __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 #define sub_acq_rel(p, v)   __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
-#define or_relaxed(p, v)      __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+#define or_relaxed(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define or_acq_rel(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define or_seq_cst(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define and_relaxed(p, v)   __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)

@@ -201,16 +201,23 @@ int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigne
     return park_wait_then(nodes, n, deadline, flags, NULL, NULL);
 }
 
-/* Unqueues up to max waiters of the word, decided as woken, into the list. Under the guard. */
-static void collect(struct park_bucket *bucket, const uint32_t *word, uint32_t max,
-                    struct list *ret_woken, struct park_found *found)
+/* What a wake-up is looking for. */
+struct wake {
+    const uint32_t *word;
+    uint32_t max;
+    bool retrying; /* only those that retry */
+};
+
+/* Unqueues waiters, decided as woken, into the list. Under the guard. */
+static void collect(struct park_bucket *bucket, const struct wake *wake, struct list *ret_woken,
+                    struct park_found *found)
 {
     for (struct list *it = bucket->nodes.next; it && it != &bucket->nodes;) {
         struct park_node *node = CONTAINER(it, struct park_node, link);
         it = it->next;
-        if (node->word != word)
+        if (node->word != wake->word || (wake->retrying && !node->retries))
             continue;
-        if (found->woken == max) {
+        if (found->woken == wake->max) {
             found->more = true;
             return;
         }
@@ -222,24 +229,51 @@ static void collect(struct park_bucket *bucket, const uint32_t *word, uint32_t m
     }
 }
 
-uint32_t park_wake_then(const uint32_t *word, uint32_t max,
-                        void (*then)(struct park_found *found, void *ctx), void *ctx)
+static uint32_t wake_then(const struct wake *wake,
+                          void (*then)(struct park_found *found, void *ctx), void *ctx)
 {
-    struct park_bucket *bucket = park_bucket_of(word);
+    struct park_bucket *bucket = park_bucket_of(wake->word);
     struct park_found found = { .woken = 0 };
     struct list woken = LIST_INIT(woken);
     guard_lock(&bucket->guard);
-    collect(bucket, word, max, &woken, &found);
-    if (then)
-        then(&found, ctx);
+    collect(bucket, wake, &woken, &found);
+    then(&found, ctx);
     bucket_unlock(bucket);
-    for (struct list *it; (it = list_pop_front(&woken));) {
+    park_resume(&woken, found.token);
+    return found.woken;
+}
+
+void park_claim(const uint32_t *word, uint32_t max, struct list *ret_claimed)
+{
+    struct park_bucket *bucket = park_bucket_of(word);
+    struct wake wake = { .word = word, .max = max };
+    struct park_found found = { .woken = 0 };
+    list_init(ret_claimed);
+    guard_lock(&bucket->guard);
+    collect(bucket, &wake, ret_claimed, &found);
+    bucket_unlock(bucket);
+}
+
+void park_resume(struct list *claimed, uint32_t token)
+{
+    for (struct list *it; (it = list_pop_front(claimed));) {
         struct park_node *node = CONTAINER(it, struct park_node, link);
         struct strand *strand = node->strand;
-        node->token = found.token;
+        node->token = token;
         strand->ops->wake(strand); /* from here on the node is gone */
     }
-    return found.woken;
+}
+
+uint32_t park_wake_then(const uint32_t *word, uint32_t max,
+                        void (*then)(struct park_found *found, void *ctx), void *ctx)
+{
+    return wake_then(&(struct wake){ .word = word, .max = max }, then, ctx);
+}
+
+uint32_t park_nudge(const uint32_t *word, void (*then)(struct park_found *found, void *ctx),
+                    void *ctx)
+{
+    return wake_then(&(struct wake){ .word = word, .max = 1, .retrying = true }, then, ctx);
 }
 
 static void set_token(struct park_found *found, void *token)

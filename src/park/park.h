@@ -41,12 +41,13 @@ static inline bool park_maybe_waited_for(const uint32_t *word)
     return load_seq_cst(&park_bucket_of(word)->queued) != 0;
 }
 
-/* One word that a wait is for. On the waiter's stack; word, value, postable are the caller's. */
+/* One word that a wait is for. On the waiter's stack; the first fields are the caller's. */
 struct park_node {
     const uint32_t *word;
     uint32_t value;   /* it waits while *word == value */
     uint32_t token;   /* what the waker says, valid once woken by this node */
     bool postable;    /* park_post() wakes it */
+    bool retries;     /* park_nudge() wakes it: it copes with a wake-up for nothing */
     bool queued;      /* guarded by the bucket */
     struct list link; /* guarded by the bucket; after that the waker's */
     struct strand *strand;
@@ -89,6 +90,20 @@ struct park_found {
  */
 uint32_t park_wake_then(const uint32_t *word, uint32_t max,
                         void (*then)(struct park_found *found, void *ctx), void *ctx);
+
+/*
+ * The same for one waiter that retries, for a caller that has already let go of what the word
+ * belongs to: its memory may be another's by now, and a waiter found there a stranger.
+ */
+uint32_t park_nudge(const uint32_t *word, void (*then)(struct park_found *found, void *ctx),
+                    void *ctx);
+
+/*
+ * The same in two steps: claimed waiters are woken already, and wait for nothing but to be resumed,
+ * so that in between the caller can let go of what the word belongs to.
+ */
+void park_claim(const uint32_t *word, uint32_t max, struct list *ret_claimed);
+void park_resume(struct list *claimed, uint32_t token);
 
 /*
  * Wakes all postable waiters of the word if it no longer has the value they wait at. Safe in a

@@ -3,10 +3,12 @@
  * sync/barrier.c: a point that a fixed number of strands pass together.
  *
  * `lock` guards all fields. A strand that comes counts itself, links a record of itself (on its
- * stack) into `waiters` and parks on `round`. The last to come runs the action, under the lock, and
- * ends the round: it writes PASSED into every record, changes `round` and wakes all that are
- * parked. Breaking and resetting end the round too, with BROKEN. As each waiter's fate stands in
- * its own record, the next round can begin, break or be reset before they run.
+ * stack) into `waiters` and parks on `round`. The last to come runs
+ * the action, under the lock, and ends the round: it writes PASSED into every record, claims all
+ * that are parked, releases the lock, and resumes them. Breaking and resetting end the round too,
+ * with BROKEN. As each waiter's fate stands in its own record, the next round can begin, break or
+ * be reset before they run. Whoever leaves may drop the barrier: it is not touched any more after
+ * the lock was released.
  *
  * A wait that ends by itself (deadline, cancellation) takes the lock and looks at its record: if
  * the round has ended meanwhile, that counts; else it breaks the round.
@@ -28,8 +30,8 @@ enum fate { UNDECIDED, PASSED, BROKEN };
 struct weft_barrier_waiter {
     struct weft_barrier_waiter *next;
     weft_barrier *barrier;
-    uint32_t fate; /* enum fate; written once, under the lock */
-    bool unlocked; /* own */
+    enum fate fate; /* guarded by the lock until the waiter is resumed */
+    bool unlocked;  /* own */
 };
 
 void weft_barrier_init(weft_barrier *barrier, uint32_t parties, int (*action)(void *ctx), void *ctx)
@@ -41,12 +43,14 @@ void weft_barrier_init(weft_barrier *barrier, uint32_t parties, int (*action)(vo
 static void end_round(weft_barrier *barrier, enum fate fate)
 {
     for (struct weft_barrier_waiter *it = barrier->waiters; it; it = it->next)
-        store_release(&it->fate, fate); /* pairs with the acquire in wait_round() */
+        it->fate = fate;
     barrier->waiters = NULL;
     store_relaxed(&barrier->waiting, 0); /* relaxed: the lock orders it; others only look */
     store_relaxed(&barrier->round, barrier->round + 1); /* relaxed: park looks under its guard */
+    struct list parked;
+    park_claim(&barrier->round, UINT32_MAX, &parked);
     weft_lock_release(&barrier->lock);
-    park_wake(&barrier->round, UINT32_MAX, 0);
+    park_resume(&parked, 0);
 }
 
 /* The same, and the barrier is broken. */
@@ -80,7 +84,7 @@ static enum fate give_up(weft_barrier *barrier, struct weft_barrier_waiter *self
 {
     if (self->unlocked)
         weft_lock_lock(&barrier->lock);
-    enum fate fate = load_relaxed(&self->fate); /* relaxed: the lock orders it */
+    enum fate fate = self->fate;
     if (fate == UNDECIDED)
         break_round(barrier);
     else
@@ -95,12 +99,9 @@ static int wait_round(weft_barrier *barrier, uint32_t index, weft_deadline deadl
     barrier->waiters = &self;
     struct park_node node = { .word = &barrier->round, .value = barrier->round };
     int rc = park_wait_then(&node, 1, deadline, 0, unlock, &self);
-    /* acquire, here and below: pairs with the release in end_round() */
-    while ((rc >= 0 || rc == -EAGAIN) && load_acquire(&self.fate) == UNDECIDED)
-        rc = park_wait(&node, 1, deadline, 0); /* the wake-up was the last round's */
-    if (rc < 0 && rc != -EAGAIN && give_up(barrier, &self) == UNDECIDED)
+    if (rc < 0 && give_up(barrier, &self) == UNDECIDED)
         return rc;
-    return load_acquire(&self.fate) == PASSED ? (int)index : -EPIPE;
+    return self.fate == PASSED ? (int)index : -EPIPE;
 }
 
 int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline)

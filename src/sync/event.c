@@ -11,9 +11,10 @@
  *            even if the event is cleared before the waiter runs: the word never goes back to what
  *            the waiter saw
  *
- * Setting is one compare-and-swap, which also tells whether there may be waiters. It is the last
- * time that the setter touches the event: a waiter that finds it set may return and drop it, so to
- * wake the others the setter uses no more than its address.
+ * Setting is one compare-and-swap, and the last time that the setter touches the event: whoever
+ * finds it set may return and drop it. So if there may be waiters, they are claimed first, and the
+ * swap is made under the bucket's guard. Only a signal handler, which may not wait for that guard,
+ * sets the event and then looks for waiters, by its address, waking those whose word has changed.
  */
 #include <errno.h>
 
@@ -26,30 +27,41 @@ void weft_event_init(weft_event *event)
     *event = (weft_event)WEFT_EVENT_INIT;
 }
 
-/* True: there may be waiters to wake. */
-static bool set(weft_event *event)
+/* Sets it. seq_cst: in one order with the looks of park_post(). It also releases: pairs with the
+   acquires in weft_event_wait() and weft_event_is_set(); so it is a write even if the event is set
+   already. False, in *word: somebody else has changed the word. */
+static bool try_set(weft_event *event, uint32_t *word)
 {
+    uint32_t next = *word & SET ? *word : ((*word & ~(uint32_t)WAITERS) + ONE_SET) | SET;
+    return cas_seq_cst(&event->word[0], word, next);
+}
+
+/* Under the bucket's guard, when all that wait have been claimed. */
+static void set_decide(struct park_found *found, void *ctx)
+{
+    weft_event *event = ctx;
+    (void)found;
     uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
-    uint32_t next;
-    do
-        next = word & SET ? word : ((word & ~(uint32_t)WAITERS) + ONE_SET) | SET;
-    /* seq_cst: in one order with the looks of park_post(). It also releases: pairs with the
-       acquires in weft_event_wait() and weft_event_is_set(), so it is a write even if the event is
-       set already */
-    while (!cas_seq_cst(&event->word[0], &word, next));
-    return word & WAITERS; /* never with SET: nobody waits for what is set */
+    while (!try_set(event, &word)) {
+    }
 }
 
 void weft_event_set(weft_event *event)
 {
-    if (set(event))
-        park_wake(&event->word[0], UINT32_MAX, 0);
+    uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
+    while (!(word & WAITERS))
+        if (try_set(event, &word))
+            return;
+    park_wake_then(&event->word[0], UINT32_MAX, set_decide, event);
 }
 
 void weft_event_post(weft_event *event)
 {
     int saved = errno;
-    if (set(event))
+    uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
+    while (!try_set(event, &word)) {
+    }
+    if (word & WAITERS)
         park_post(&event->word[0]);
     errno = saved;
 }

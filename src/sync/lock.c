@@ -29,9 +29,10 @@
  * a store lingers in the CPU's buffer. What counts is SWAPS of the present holder, which nobody
  * else changes: a releaser may have read the word long ago.
  *
- * Once HELD is clear others may take the lock, release it and free the memory it lies in, so the
- * releaser looks at the bucket, by address, and touches the lock again only if it finds one of its
- * waiters there.
+ * Once HELD is clear others may take the lock, release it and free the memory it lies in. So the
+ * releaser looks at the bucket, by address, and touches the lock again only if it finds a waiter
+ * of a lock there, this one or by now another: then the lock exists, and its waiter will find that
+ * it was woken for nothing.
  *
  * A strand that finds the lock held spins a bounded number of times (on one CPU, not at all), then
  * parks. A release wakes at most one waiter, and does not give it the lock: whoever is running may
@@ -133,7 +134,7 @@ static void look_again(void *ctx)
         word = load_relaxed(&lock->word); /* relaxed: the fence orders it */
     }
     if (!(word & HELD))
-        park_wake_then(&lock->word, 1, wake_decide, lock);
+        park_nudge(&lock->word, wake_decide, lock);
 }
 
 /* Parks while the lock is held. Returns 1: lock handed over; 0: try again; or an error. */
@@ -147,6 +148,7 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     attempt->owns_awake = false;
     attempt->node.word = &lock->word;
     attempt->node.value = parked;
+    attempt->node.retries = true;
     if (!attempt->node.since_ns)
         attempt->node.since_ns = weft_now();
     int rc = park_wait_then(&attempt->node, 1, deadline, flags, look_again, lock);
@@ -243,7 +245,7 @@ int weft_lock_release(weft_lock *lock)
         return release_slow(lock, word);
     fence_light(); /* pairs with the heavy fence in look_again() */
     if (park_maybe_waited_for(&lock->word))
-        park_wake_then(&lock->word, 1, wake_decide, lock);
+        park_nudge(&lock->word, wake_decide, lock);
     return 0;
 }
 

@@ -30,6 +30,20 @@ static bool in_the_middle_of(const weft_once *once)
     return false;
 }
 
+struct settle {
+    weft_once *once;
+    uint32_t word;
+};
+
+/* Under the bucket's guard, when all that wait have been claimed. */
+static void settle(struct park_found *found, void *ctx)
+{
+    struct settle *settle = ctx;
+    (void)found;
+    /* release: pairs with the acquire of whoever finds it done */
+    store_release(&settle->once->word, settle->word);
+}
+
 static int run(weft_once *once, int (*fn)(void *ctx), void *ctx)
 {
     struct strand *self = strand_self();
@@ -38,9 +52,11 @@ static int run(weft_once *once, int (*fn)(void *ctx), void *ctx)
     int rc = fn(ctx);
     self->onces = frame.outer;
     rc = rc < 0 ? rc : 0;
-    /* acq_rel for its release: pairs with the acquire of whoever finds it done */
-    if (swap_acq_rel(&once->word, rc ? FRESH : DONE) == WAITED)
-        park_wake(&once->word, UINT32_MAX, 0);
+    struct settle end = { once, rc ? FRESH : DONE };
+    uint32_t running = RUNNING;
+    /* release: as in settle(). It fails if somebody waits */
+    if (!cas_release(&once->word, &running, end.word))
+        park_wake_then(&once->word, UINT32_MAX, settle, &end);
     return rc;
 }
 
