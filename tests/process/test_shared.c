@@ -224,3 +224,37 @@ TEST(shared_memory_survives_the_death_of_any_process)
         process_close(processes[i]);
     EXPECT_EQ(load_relaxed(&board->mistakes), 0); /* relaxed: they are dead */
 }
+
+/* Takes two blocks and gives them back in the order in which a list without a count of its changes
+ * would be fooled; a block that two hold at once shows. */
+static int swap_blocks(weft_call *call)
+{
+    uint32_t *mistakes = *(uint32_t *const *)call->arg;
+    for (int i = 0; i < (HARNESS_SANITIZED ? 100000 : 1000000); i++) {
+        uint32_t *held[2] = { weft_shared_alloc(40), weft_shared_alloc(40) };
+        for (int j = 0; j < 2; j++)
+            if (!held[j] || add_relaxed(held[j], 1) != 0) /* relaxed: a count */
+                return (int)add_relaxed(mistakes, 1);
+        weft_shared_free(held[0]);
+        weft_shared_free(held[1]);
+    }
+    return 0;
+}
+
+TEST(shared_memory_is_never_given_to_two)
+{
+    enum { PROCESSES = 4 };
+    begin();
+    struct process *processes[PROCESSES];
+    uint32_t *mistakes = weft_shared_alloc(sizeof *mistakes);
+    for (int i = 0; i < PROCESSES; i++) {
+        processes[i] = open_process();
+        start(processes[i], swap_blocks, &mistakes, sizeof mistakes);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        struct process_result result;
+        EXPECT_EQ(process_receive(processes[i], &result, WEFT_FOREVER), 0);
+        process_close(processes[i]);
+    }
+    EXPECT_EQ(*mistakes, 0);
+}

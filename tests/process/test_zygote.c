@@ -75,6 +75,7 @@ TEST(a_fork_of_the_users_own_leaves_processes_alone)
     struct process_result result;
     EXPECT_EQ(process_receive(inherited, &result, WEFT_FOREVER), 0);
     free(result.result);
+    EXPECT_EQ(run_number(inherited, get_pid), process_id(inherited)); /* neither killed nor ended */
     process_close(inherited);
 }
 
