@@ -238,6 +238,7 @@ static int make_slots(struct map *map)
         if (!slot)
             break; /* fewer will do */
         future_init(slot, &map->pool->runner, &map->owner, map->fn);
+        slot->state = FUTURE_ENDED; /* idle: there is nothing that stop() could cancel */
         map->slots[map->slots_count] = slot;
     }
     return map->slots_count ? 0 : -ENOMEM;

@@ -197,12 +197,9 @@ static struct worker *nesting_worker(weft_pool *pool)
     return worker && worker->pool == pool && pool->backend->nests ? worker : NULL;
 }
 
-static bool help(struct runner *runner, weft_future *future)
+/* Takes a future out of the queue. False: it is not there. */
+static bool unqueue(weft_pool *pool, weft_future *future)
 {
-    weft_pool *pool = (weft_pool *)runner;
-    struct worker *worker = nesting_worker(pool);
-    if (!worker)
-        return false;
     weft_lock_lock(&pool->lock);
     bool queued = !list_empty(&future->queue_link);
     if (queued) {
@@ -210,11 +207,19 @@ static bool help(struct runner *runner, weft_future *future)
         pool->queued--;
     }
     weft_lock_release(&pool->lock);
-    if (queued) {
+    if (queued)
         signal_raise(&pool->room, 1);
-        run(worker, future);
-    }
     return queued;
+}
+
+static bool help(struct runner *runner, weft_future *future)
+{
+    weft_pool *pool = (weft_pool *)runner;
+    struct worker *worker = nesting_worker(pool);
+    if (!worker || !unqueue(pool, future))
+        return false;
+    run(worker, future);
+    return true;
 }
 
 /* Makes room in the backlog: a worker of this pool runs a call, others wait. 0; or an error. */
@@ -291,12 +296,40 @@ static int admit(struct runner *runner, weft_fn *fn, const void *pointer)
     return process_sees_code((const void *)fn) && process_sees_memory(pointer) ? 0 : -EFAULT;
 }
 
-static const struct runner_ops pool_ops = { .start = start, .admit = admit, .help = help };
+static void forget(struct runner *runner, weft_future *future)
+{
+    weft_pool *pool = (weft_pool *)runner;
+    if (unqueue(pool, future))
+        future_unref(future);
+}
+
+static const struct runner_ops pool_ops = {
+    .start = start,
+    .admit = admit,
+    .help = help,
+    .forget = forget,
+};
+
+static void count_in(weft_pool *pool)
+{
+    weft_lock_lock(&pool->lock);
+    pool->live++;
+    weft_lock_release(&pool->lock);
+}
+
+/* The pool may be gone after it. */
+static void count_out(weft_pool *pool)
+{
+    weft_lock_lock(&pool->lock);
+    if (--pool->live == 0)
+        signal_raise(&pool->drained, UINT32_MAX);
+    weft_lock_release(&pool->lock);
+}
 
 static void on_ended(struct future_owner *owner, weft_future *future)
 {
-    (void)owner;
     future_unref(future);
+    count_out(CONTAINER(owner, weft_pool, owner));
 }
 
 static int check_processes(const weft_options *options)
@@ -396,8 +429,10 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
     future->call.pub.index = add_relaxed(&pool->next_index, 1); /* relaxed: only a number */
     if (ret_future)
         future_ref(future);
+    count_in(pool);
     rc = pool->runner.ops->start(&pool->runner, future, deadline);
     if (rc < 0) {
+        count_out(pool);
         if (ret_future)
             future_unref(future);
         future_unref(future);
@@ -450,15 +485,36 @@ void weft_pool_terminate(weft_pool *pool)
     }
 }
 
+static bool is_drained(weft_pool *pool)
+{
+    weft_lock_lock(&pool->lock);
+    bool drained = !pool->live;
+    weft_lock_release(&pool->lock);
+    return drained;
+}
+
+/* Waits for calls that another strand is running (kind serial) or just cancelling. */
+static void wait_drained(weft_pool *pool)
+{
+    while (!is_drained(pool)) {
+        struct park_node node;
+        signal_arm(&pool->drained, &node);
+        if (!is_drained(pool))
+            (void)park_wait(&node, 1, WEFT_FOREVER, PARK_SHIELDED);
+        signal_disarm(&pool->drained);
+    }
+}
+
 void weft_pool_close(weft_pool *pool)
 {
     if (!pool)
         return;
     stop(pool);
+    if (pool->kind != WEFT_SERIAL)
+        thread_set_join(&pool->threads);
+    wait_drained(pool);
     if (pool->kind == WEFT_SERIAL)
         pool_serial_close(pool);
-    else
-        thread_set_join(&pool->threads);
     free(pool->workers);
     options_free(&pool->options);
     free(pool);

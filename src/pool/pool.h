@@ -71,6 +71,8 @@ struct weft_pool {
     bool closing;                /* nothing new; workers end when the queue is empty */
     struct open_failure failure; /* why the last worker was given up, when usable is 0 */
     uint64_t next_index;         /* atomic, not guarded */
+    uint32_t live;               /* submitted by themselves, not ended */
+    struct signal drained;       /* raised under the lock: live is 0 */
     struct signal work;          /* raised when there is something to take, or closing */
     struct signal room;          /* raised when the backlog has room, or closing */
     weft_rlock one;              /* kind serial: held while a call runs */

@@ -232,6 +232,8 @@ void weft_future_cancel(weft_future *future)
     guard_unlock(&future->guard);
     if (!unstarted)
         return;
+    if (future->runner && future->runner->ops->forget)
+        future->runner->ops->forget(future->runner, future);
     if (future->owner)
         future_ref(
             future); /* the owner takes one; the runner lets go of its own when it finds it */

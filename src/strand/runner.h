@@ -29,6 +29,12 @@ struct runner_ops {
      */
     bool (*help)(struct runner *runner, weft_future *future);
 
+    /*
+     * A future that start() took was cancelled before anybody began it: whatever room it takes is
+     * free. Called by the canceller, who has a reference, before the end. NULL: it takes none.
+     */
+    void (*forget)(struct runner *runner, weft_future *future);
+
     /* All futures have ended: ends and waits for what ran them, and frees. NULL: borrowed. */
     void (*close)(struct runner *runner);
 };
