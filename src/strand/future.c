@@ -235,8 +235,7 @@ void weft_future_cancel(weft_future *future)
     if (future->runner && future->runner->ops->forget)
         future->runner->ops->forget(future->runner, future);
     if (future->owner)
-        future_ref(
-            future); /* the owner takes one; the runner lets go of its own when it finds it */
+        future_ref(future); /* for the owner; a runner that still has it lets go of its own */
     future_end(future, WEFT_CANCELLED, -ECANCELED, "cancelled before it started");
 }
 
