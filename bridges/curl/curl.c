@@ -115,7 +115,7 @@ static int engine_of_thread(struct engine **ret_engine)
 
 static int engine_take(struct engine **ret_engine)
 {
-    struct engine *engine;
+    struct engine *engine = NULL;
     int rc = engine_of_thread(&engine);
 
     if (rc == 0 && engine->in_use)
@@ -244,7 +244,7 @@ static void tell_scope(weft_deadline scope)
 int weft_curl_perform(CURL *easy, CURLcode *ret_code, weft_deadline deadline)
 {
     weft_deadline scope = weft_scope_deadline();
-    struct engine *engine;
+    struct engine *engine = NULL;
 
     if (easy == NULL || ret_code == NULL)
         return -EINVAL;

@@ -3,7 +3,7 @@
  * rather than the function that met it. */
 #include "worker.h"
 
-#include "../values.h"
+#include "values.h"
 
 #include <errno.h>
 #include <inttypes.h>

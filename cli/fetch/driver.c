@@ -20,7 +20,7 @@
  * acknowledges, cancels the group, and takes what comes back. */
 #include "driver.h"
 
-#include "../command.h"
+#include "command.h"
 #include "interrupt.h"
 #include "jobs.h"
 #include "output.h"
@@ -33,7 +33,10 @@
 #include <string.h>
 
 /* In flight and waiting together. */
-enum { JOBS_MAX = 16384, IN_FLIGHT_SPARE = 32, LANDINGS_AT_ONCE = 256 };
+enum { JOBS_MAX = 16384, IN_FLIGHT_SPARE = 128, LANDINGS_AT_ONCE = 256 };
+
+/* Results that come closer to each other than this are taken together. */
+#define PAUSE_NS WEFT_MS
 
 struct driver {
     const struct settings *settings;
@@ -46,6 +49,7 @@ struct driver {
     size_t in_flight_max;
     uint64_t numbers; /* of URLs, given so far */
     uint64_t random;
+    bool busy; /* the last wait was shorter than PAUSE_NS */
     bool draining;
     bool counted_all; /* draining: all of the input's URLs are counted */
 };
@@ -140,13 +144,21 @@ static void end_attempt(struct driver *d, struct job *job, const struct result *
         finish(d, job, result, worker);
 }
 
+/* A worker process that was ended in the middle of a body could not clean up. */
+static void sweep(const struct driver *d, const struct job *job)
+{
+    const struct plan *plan = &d->settings->plan;
+
+    if (plan->directory[0] != '\0')
+        saver_sweep(plan->directory, plan->run, job->task.number);
+}
+
 static void worker_died(struct driver *d, struct job *job, const weft_outcome *outcome)
 {
     union verdict verdict;
 
     d->counts.deaths++;
-    if (d->settings->plan.directory[0] != '\0')
-        saver_sweep(d->settings->plan.directory, d->settings->plan.run, job->task.number);
+    sweep(d, job);
     if (outcome->signal != 0)
         judge(&verdict, FAILURE_WORKER, "its worker process was killed by signal %d (%s)",
               outcome->signal, strsignal(outcome->signal));
@@ -166,6 +178,13 @@ static void call_failed(struct driver *d, struct job *job, const weft_outcome *o
     finish(d, job, &verdict.result, outcome->worker);
 }
 
+static void cancelled(struct driver *d, struct job *job, bool started)
+{
+    if (started)
+        sweep(d, job);
+    give_back(d, job, started);
+}
+
 /* Takes the job and the future. */
 static void land(struct driver *d, struct job *job, weft_future *future)
 {
@@ -178,7 +197,7 @@ static void land(struct driver *d, struct job *job, weft_future *future)
     if (outcome->how == WEFT_CRASHED && !(d->draining && outcome->status == -ECANCELED))
         worker_died(d, job, outcome);
     else if (outcome->how == WEFT_CANCELLED || outcome->status == -ECANCELED)
-        give_back(d, job, outcome->started_ns != 0);
+        cancelled(d, job, outcome->started_ns != 0);
     else if (outcome->how == WEFT_DONE && result != NULL)
         end_attempt(d, job, result, bytes, outcome->worker);
     else
@@ -284,6 +303,22 @@ static int land_all(struct driver *d, const weft_case *happened, weft_future *fu
     return rc == -ETIMEDOUT || rc == -ENODATA ? 0 : rc;
 }
 
+/* Waits for the first of all that can happen. Returns the case's index or -errno. */
+static int wait_for_first(struct driver *d, weft_case *cases, size_t n)
+{
+    int64_t due_ns = room(d) ? jobs_next_due(&d->jobs) : INT64_MAX;
+    int64_t begin_ns = weft_now();
+    int first;
+
+    if (d->busy && !room(d) && !d->draining)
+        (void)!weft_sleep_until((weft_deadline){ begin_ns + PAUSE_NS });
+    first = weft_select(
+        cases, n,
+        weft_sooner((weft_deadline){ due_ns }, (weft_deadline){ d->output.next_draw_ns }));
+    d->busy = weft_now() - begin_ns < 2 * PAUSE_NS;
+    return first;
+}
+
 static int wait_for_something(struct driver *d)
 {
     weft_future *future = NULL;
@@ -292,13 +327,10 @@ static int wait_for_something(struct driver *d)
         { .op = WEFT_NEXT, .on.group = d->jobs.in_flight > 0 ? d->group : NULL, .item = &future },
         { .op = WEFT_SET, .on.event = d->draining ? NULL : &interrupts.finish },
     };
-    int64_t due_ns = room(d) ? jobs_next_due(&d->jobs) : INT64_MAX;
 
     if (!room_for_new(d))
         cases[0].on.queue = NULL;
-    switch (weft_select(
-        cases, 3,
-        weft_sooner((weft_deadline){ due_ns }, (weft_deadline){ d->output.next_draw_ns }))) {
+    switch (wait_for_first(d, cases, sizeof cases / sizeof cases[0])) {
     case 0:
         input_arrived(d->input, &cases[0]);
         return 0;

@@ -10,7 +10,7 @@
  * The driver is a strand of its own, because a strand can be cancelled: the second Ctrl-C ends
  * whatever it waits for, the transfer included that it runs itself with kind serial. The main
  * strand only waits, for that Ctrl-C and for the driver's end. */
-#include "../command.h"
+#include "command.h"
 
 #include "driver.h"
 #include "interrupt.h"

@@ -49,6 +49,7 @@ struct input {
     struct batch *batch;
     struct batch *arriving; /* where the select puts the next */
     uint64_t given;
+    uint64_t operands_only; /* how many, if there is nothing but operands; else 0 */
     bool ended;
     atomic_bool streaming;
     atomic_uint errors;
@@ -294,6 +295,7 @@ int input_open(struct input **ret_input, const struct settings *settings)
     rc = weft_queue_open(&input->queue, sizeof(struct batch *), BATCHES_AHEAD, 0);
     if (rc < 0)
         goto fail;
+    input->operands_only = settings->inputs.count == 0 ? settings->urls_count : 0;
     *reader = (struct reader){ settings, input->queue, &input->streaming, &input->errors };
     rc = weft_group_open(&input->group, WEFT_THREADS, &(weft_options){ .name = "reader" });
     if (rc == 0)
@@ -393,7 +395,7 @@ bool input_ended(const struct input *input)
 
 uint64_t input_total(const struct input *input)
 {
-    return input_ended(input) ? input->given : 0;
+    return input_ended(input) ? input->given : input->operands_only;
 }
 
 uint64_t input_drain(struct input *input, bool *ret_all)

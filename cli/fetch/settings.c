@@ -3,6 +3,7 @@
 #include "settings.h"
 
 #include "input.h"
+#include "saver.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -126,10 +127,20 @@ static bool resolve(const struct options *options, const char *option, const cha
     return false;
 }
 
+/* Whether files can be made there is tried: permissions do not tell all of it. */
+static int try_directory(const struct plan *plan)
+{
+    struct saver saver;
+    int rc = saver_open(&saver, plan->directory);
+
+    if (rc == 0)
+        rc = saver_begin(&saver, plan->run, UINT64_MAX);
+    saver_close(&saver);
+    return rc;
+}
+
 static bool check_directory(const struct options *options, struct settings *s, const char *path)
 {
-    struct stat info;
-
     if (path == NULL)
         return true;
     if (mkdir(path, 0777) < 0 && errno != EEXIST) {
@@ -138,12 +149,10 @@ static bool check_directory(const struct options *options, struct settings *s, c
     }
     if (!resolve(options, "-o", path, s->plan.directory))
         return false;
-    if (stat(s->plan.directory, &info) == 0 && !S_ISDIR(info.st_mode))
-        errno = ENOTDIR;
-    else if (access(s->plan.directory, W_OK | X_OK) == 0)
-        return true;
-    options_complain(options, "-o %s: %s", path, strerror(errno));
-    return false;
+    int rc = try_directory(&s->plan);
+    if (rc < 0)
+        options_complain(options, "-o %s: %s", path, strerror(-rc));
+    return rc == 0;
 }
 
 static bool check_ca_file(const struct options *options, struct settings *s, const char *path)
@@ -174,8 +183,8 @@ enum options_result settings_parse(int argc, char **argv, struct settings *s)
     const struct option_spec specs[] = {
         { 'k', "kind", "KIND", "what the workers are: serial, threads or processes", OPTION_CHOICE,
           .to.choice = &raw.kind, .choices = kinds },
-        { 'j', "jobs", "N", "how many fetch at once (default: 20; serial: 1)", OPTION_COUNT,
-          .to.count = &raw.workers, .min = 1, .max = WORKERS_MAX },
+        { 'j', "jobs", "N", "how many fetch at once; 20 if not given, with -k serial 1",
+          OPTION_COUNT, .to.count = &raw.workers, .min = 1, .max = WORKERS_MAX },
         { 'i', "input", "FILE", "read URLs from FILE, one per line; -: standard input; repeatable",
           OPTION_LIST, .to.list = &s->inputs },
         { 'o', "output", "DIR", "save bodies in DIR, which is made if it is missing", OPTION_STRING,

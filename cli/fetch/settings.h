@@ -5,7 +5,7 @@
 
 #include "transfer.h"
 
-#include "../options.h"
+#include "options.h"
 
 /* More redirects than any browser follows. */
 #define SETTINGS_REDIRECTS_MAX 100

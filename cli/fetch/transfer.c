@@ -67,6 +67,19 @@ static long milliseconds(int64_t ns)
     return (long)((ns + WEFT_MS - 1) / WEFT_MS);
 }
 
+/* libcurl asks the environment for a proxy six times per transfer. Where it names none, saying so
+ * once saves a noticeable part of a small transfer's time. */
+static bool environment_names_proxy(void)
+{
+    static const char *const names[] = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                         "ALL_PROXY" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (getenv(names[i]) != NULL)
+            return true;
+    return false;
+}
+
 static void set_options(struct worker *worker, const struct plan *plan)
 {
     CURL *easy = worker->easy;
@@ -81,6 +94,10 @@ static void set_options(struct worker *worker, const struct plan *plan)
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, worker);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, worker->libcurl_says);
+    if (!environment_names_proxy()) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    }
     if (plan->ca_file[0] != '\0')
         curl_easy_setopt(easy, CURLOPT_CAINFO, plan->ca_file);
 }
