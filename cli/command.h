@@ -18,6 +18,8 @@ struct command {
     int (*main)(int argc, char **argv);
 };
 
+int demo_main(int argc, char **argv);
+int fetch_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 
 #endif

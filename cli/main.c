@@ -9,7 +9,9 @@
 #include "command.h"
 
 static const struct command commands[] = {
+    { "fetch", "fetch URLs, many at once, by threads or processes", fetch_main },
     { "serve", "run the embedded test site, or serve a directory", serve_main },
+    { "demo", "fetch the same pages with each kind, and compare", demo_main },
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -45,6 +45,7 @@ static void default_format(const struct option_spec *spec, char *text, size_t te
 {
     char number[VALUE_TEXT_MAX];
     const char *value = NULL;
+    uint64_t n;
 
     switch (spec->type) {
     case OPTION_FLAG:
@@ -57,10 +58,10 @@ static void default_format(const struct option_spec *spec, char *text, size_t te
         value = spec->choices[*spec->to.choice];
         break;
     default:
-        option_number_format(
-            spec, spec->type == OPTION_DURATION ? (uint64_t)*spec->to.ns : *spec->to.count, number,
-            sizeof number);
-        value = number;
+        n = spec->type == OPTION_DURATION ? (uint64_t)*spec->to.ns : *spec->to.count;
+        option_number_format(spec, n, number, sizeof number);
+        if (n >= spec->min) /* a preset that nobody may give only means "not given" */
+            value = number;
     }
     text[0] = '\0';
     if (value != NULL)

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* weft fetch: many URLs at once.
+ *
+ *   settings.c  the command line              transfer.c  one attempt: what workers run
+ *   input.c     URLs, from files              classify.c  why it failed
+ *   driver.c    hands out, takes back         saver.c     bodies as files
+ *   jobs.c      what is in flight or waits    output.c    lines, progress, summary
+ *   retry.c     what is tried again           json.c      lines as JSON
+ *
+ * The driver is a strand of its own, because a strand can be cancelled: the second Ctrl-C ends
+ * whatever it waits for, the transfer included that it runs itself with kind serial. The main
+ * strand only waits, for that Ctrl-C and for the driver's end. */
+#include "command.h"
+
+#include "driver.h"
+#include "interrupt.h"
+
+#include <weft/curl.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* Each worker holds a handful of descriptors, so the usual soft limit of 1024 is soon reached. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* Before there is a second thread: libcurl first, so that worker processes find it prepared. */
+static int prepare(const struct settings *settings)
+{
+    raise_descriptor_limit();
+    int rc = weft_curl_init();
+    if (rc == 0 && settings->kind == WEFT_PROCESSES)
+        rc = weft_init();
+    return rc;
+}
+
+/* Waits for the driver, and cancels it when the user does not want to wait. */
+static int supervise(weft_group *group)
+{
+    weft_future *driver = NULL;
+    weft_case cases[] = {
+        { .op = WEFT_NEXT, .on.group = group, .item = &driver },
+        { .op = WEFT_SET, .on.event = &interrupts.stop },
+    };
+    int rc;
+
+    while ((rc = weft_select(cases, 2, WEFT_FOREVER)) == 1) {
+        weft_group_cancel(group);
+        cases[1].on.event = NULL;
+    }
+    if (rc == 0)
+        rc = cases[0].result;
+    if (rc == 0)
+        rc = weft_future_outcome(driver)->status;
+    weft_future_close(driver);
+    return rc;
+}
+
+static int run(const struct settings *settings)
+{
+    weft_group *group = NULL;
+    weft_future *driver = NULL;
+    int rc = prepare(settings);
+
+    interrupts_catch();
+    if (rc == 0)
+        rc = weft_group_open(&group, WEFT_THREADS, &(weft_options){ .name = "driver" });
+    if (rc == 0)
+        rc = weft_group_submit(group, drive, &settings, sizeof(struct settings *), &driver,
+                               WEFT_FOREVER);
+    if (rc == 0)
+        rc = supervise(group);
+    weft_future_close(driver);
+    weft_group_close(group);
+    if (rc < 0) {
+        fprintf(stderr, "weft fetch: %s\n", weft_strerror(rc));
+        return EXIT_FAILED;
+    }
+    return rc;
+}
+
+int fetch_main(int argc, char **argv)
+{
+    struct settings settings;
+
+    switch (settings_parse(argc, argv, &settings)) {
+    case OPTIONS_HELPED:
+        return EXIT_OK;
+    case OPTIONS_WRONG:
+        return EXIT_USAGE;
+    default:
+        break;
+    }
+    int code = run(&settings);
+    settings_release(&settings);
+    return code;
+}

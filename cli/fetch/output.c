@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* What is printed.
+ *
+ * Lines for stdout are collected in stdio's buffer and written when the driver is about to wait, so
+ * a slow fetch shows each line at once and a fast one writes many with one system call. A failure's
+ * line on stderr is written at once, after what is due on stdout, so that both in one terminal come
+ * in order. The progress line is drawn at most ten times a second, and taken away before anything
+ * else is written to the terminal. */
+#include "output.h"
+
+#include "json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { STDOUT_BUFFER_BYTES = 65536 };
+
+#define DRAW_EVERY_NS (100 * WEFT_MS)
+
+void output_init(struct output *output, const struct settings *settings)
+{
+    static char buffer[STDOUT_BUFFER_BYTES];
+
+    setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+    *output = (struct output){
+        .json = settings->json,
+        .terminal = !settings->quiet && isatty(STDERR_FILENO) == 1,
+        .started_ns = weft_now(),
+        .next_draw_ns = INT64_MAX,
+    };
+    if (output->terminal)
+        output->next_draw_ns = output->started_ns;
+}
+
+void output_clear(struct output *output)
+{
+    if (output->shown)
+        fputs("\r\033[K", stderr);
+    output->shown = false;
+}
+
+int output_flush(struct output *output)
+{
+    if (output->error != 0)
+        return output->error;
+    if (fflush(stdout) != 0 || ferror(stdout))
+        output->error = errno != 0 ? -errno : -EIO;
+    return output->error;
+}
+
+/* Bytes that would move a terminal's cursor, from a URL or a server, are shown as '?'. */
+static void print_text(FILE *to, const char *text)
+{
+    for (; *text != '\0'; text++)
+        putc_unlocked((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, to);
+}
+
+static void print_fetched(const struct ending *ending)
+{
+    flockfile(stdout);
+    fputs_unlocked("Fetched ", stdout);
+    print_text(stdout, ending->url);
+    fprintf(stdout, " with status %d\n", ending->result->status);
+    funlockfile(stdout);
+}
+
+static void print_failed(struct output *output, const struct ending *ending)
+{
+    char *line = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&line, &size); /* one write for the whole line */
+
+    (void)output_flush(output);
+    if (to == NULL)
+        return;
+    fputs("Failed ", to);
+    print_text(to, ending->url);
+    fputs(": ", to);
+    print_text(to, result_reason(ending->result));
+    if (ending->source != NULL)
+        fprintf(to, " (%s, line %" PRIu64 ")", ending->source, ending->line);
+    if (ending->attempts > 1)
+        fprintf(to, " (after %" PRIu32 " attempts)", ending->attempts);
+    fputc('\n', to);
+    if (fclose(to) == 0)
+        fputs(line, stderr);
+    free(line);
+}
+
+void output_line(struct output *output, const struct ending *ending)
+{
+    output_clear(output);
+    if (output->json)
+        json_print(stdout, ending);
+    else if (ending->result->failure == FAILURE_NONE)
+        print_fetched(ending);
+    else
+        print_failed(output, ending);
+}
+
+static double seconds_since(int64_t ns)
+{
+    return (double)(weft_now() - ns) / (double)WEFT_S;
+}
+
+static void print_eta(uint64_t left, double rate)
+{
+    uint64_t s = rate > 0 ? (uint64_t)((double)left / rate + 0.5) : 0;
+
+    if (rate > 0)
+        fprintf(stderr, ", ETA %" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60,
+                s % 60);
+}
+
+void output_progress(struct output *output, const struct counts *counts, uint64_t total)
+{
+    uint64_t done = counts->fetched + counts->failed;
+    int64_t now = weft_now();
+
+    if (now < output->next_draw_ns)
+        return;
+    output->next_draw_ns = now + DRAW_EVERY_NS;
+    double seconds = seconds_since(output->started_ns);
+    double rate = seconds > 0 ? (double)done / seconds : 0;
+    (void)output_flush(output); /* before the line that it would scroll away */
+    fprintf(stderr, "\r\033[K%" PRIu64, done);
+    if (total > 0)
+        fprintf(stderr, " of %" PRIu64, total);
+    fprintf(stderr, " done, %" PRIu64 " failed, %.1f/s", counts->failed, rate);
+    if (total > done)
+        print_eta(total - done, rate);
+    output->shown = true;
+}
+
+void output_interrupted(struct output *output, const struct counts *counts, bool all)
+{
+    output_clear(output);
+    fprintf(stderr, "Interrupted: %" PRIu64 " fetched, %" PRIu64 " failed", counts->fetched,
+            counts->failed);
+    if (counts->stopped > 0)
+        fprintf(stderr, ", %" PRIu64 " stopped", counts->stopped);
+    fprintf(stderr, ", %" PRIu64 " not started%s\n", counts->not_started,
+            all ? "" : " (the input was not read to its end)");
+}
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+void output_summary(struct output *output, const struct settings *settings,
+                    const struct counts *counts)
+{
+    double seconds = seconds_since(output->started_ns);
+    double rate = seconds > 0 ? (double)(counts->fetched + counts->failed) / seconds : 0;
+
+    output_clear(output);
+    fprintf(stderr,
+            "%s, %" PRIu64 " worker%s: %" PRIu64 " fetched, %" PRIu64
+            " failed in %.2f s (%.1f URLs/s)",
+            weft_kind_name(settings->kind), settings->workers, plural(settings->workers),
+            counts->fetched, counts->failed, seconds, rate);
+    if (counts->retries > 0)
+        fprintf(stderr, "; %" PRIu64 " tried again", counts->retries);
+    if (counts->deaths > 0)
+        fprintf(stderr, "; %" PRIu64 " worker process%s died and %s replaced", counts->deaths,
+                counts->deaths == 1 ? "" : "es", counts->deaths == 1 ? "was" : "were");
+    fputc('\n', stderr);
+}
