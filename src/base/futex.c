@@ -14,7 +14,15 @@
 
 #include "base/futex.h"
 
-int futex_wait(const uint32_t *word, uint32_t value, weft_deadline deadline)
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#define THREAD_SANITIZER __has_feature(thread_sanitizer)
+#else
+#define THREAD_SANITIZER 0
+#endif
+
+static int wait_once(const uint32_t *word, uint32_t value, weft_deadline deadline)
 {
     struct timespec at, *until = NULL;
     if (deadline.ns != INT64_MAX) {
@@ -26,6 +34,18 @@ int futex_wait(const uint32_t *word, uint32_t value, weft_deadline deadline)
     long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value, until, NULL,
                       FUTEX_BITSET_MATCH_ANY);
     return rc < 0 && errno == ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+int futex_wait(const uint32_t *word, uint32_t value, weft_deadline deadline)
+{
+    if (!THREAD_SANITIZER)
+        return wait_once(word, value, deadline);
+    /* ThreadSanitizer holds signal handlers back until the thread makes a call that it knows. A raw
+       system call is none, so it gets one, such as nanosleep(), several times a second. */
+    weft_deadline slice = weft_sooner(deadline, weft_after(100 * WEFT_MS));
+    int rc = wait_once(word, value, slice);
+    nanosleep(&(struct timespec){ 0 }, NULL);
+    return slice.ns < deadline.ns ? 0 : rc;
 }
 
 void futex_wake(const uint32_t *word, int n)
