@@ -310,21 +310,24 @@ static int fetch(weft_call *call)
 
 static void cancel_in_flight(const struct site *site, weft_kind kind)
 {
+    enum { CALLS = 3 };
     weft_group *group;
-    weft_future *future;
+    weft_future *futures[CALLS];
     char url[128];
 
     EXPECT_EQ(weft_group_open(&group, kind, NULL), 0);
     snprintf(url, sizeof url, "%sslow/3600000", site->url);
-    for (int i = 0; i < 3; i++)
-        EXPECT_EQ(weft_group_submit(group, fetch, url, WEFT_STRING, &future, WEFT_FOREVER), 0);
-    while (counter(site, "in_flight") < 3)
+    for (int i = 0; i < CALLS; i++)
+        EXPECT_EQ(weft_group_submit(group, fetch, url, WEFT_STRING, &futures[i], WEFT_FOREVER), 0);
+    while (counter(site, "in_flight") < CALLS)
         ;
     weft_group_cancel(group);
-    EXPECT_EQ(weft_future_wait(future, WEFT_FOREVER), -ECHILD);
-    EXPECT_EQ(weft_future_outcome(future)->how, WEFT_CANCELLED);
-    EXPECT_EQ(weft_future_outcome(future)->status, -ECANCELED);
-    weft_future_close(future);
+    for (int i = 0; i < CALLS; i++) {
+        EXPECT_EQ(weft_future_wait(futures[i], WEFT_FOREVER), -ECHILD);
+        EXPECT_EQ(weft_future_outcome(futures[i])->how, WEFT_CANCELLED);
+        EXPECT_EQ(weft_future_outcome(futures[i])->status, -ECANCELED);
+        weft_future_close(futures[i]);
+    }
     weft_group_close(group);
 }
 

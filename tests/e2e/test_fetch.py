@@ -573,6 +573,8 @@ def test_nothing_is_left_running(site):
     with started("-k", "processes", "-j", "3", f"{site.url}slow/300?n=1") as process:
         until(site, in_flight=1)
         zygotes, workers = processes_of(process)
+        while len(workers) < 3:
+            zygotes, workers = processes_of(process)
         assert (len(zygotes), len(workers)) == (1, 3)
         process.kill()
         process.wait(PATIENCE_S)
@@ -615,8 +617,16 @@ def peak_kib(kind, count, port):
     return peak
 
 
+def sanitized():
+    """Sanitizers keep freed memory for a while, which is not what is measured here."""
+    with open(tool_path(), "rb") as file:
+        return re.search(rb"__[atm]san_init", file.read())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_twenty_thousand_urls_take_no_more_memory_than_two_thousand(kind):
+    if sanitized():
+        pytest.skip("a sanitizer keeps freed memory")
     port = unused_port()
     few, many = peak_kib(kind, 2000, port), peak_kib(kind, 20000, port)
     assert many < few + 2048
