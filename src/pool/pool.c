@@ -28,14 +28,19 @@ enum { WORKERS_MAX = 4096, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
 
 static const struct runner_ops pool_ops;
 
-void pool_prepare(struct worker *worker, weft_future *future)
+bool pool_begin(struct worker *worker, weft_future *future)
 {
+    if (!future_begin(future)) {
+        future_unref(future); /* its cancellation has told the owner */
+        return false;
+    }
     const weft_options *options = &worker->pool->options;
     weft_call *pub = &future->call.pub;
     pub->context = (void *)options->context;
     pub->context_bytes = options->context_bytes == WEFT_POINTER ? 0 : options->context_bytes;
     pub->worker = worker->state;
     future->outcome.worker = worker->number;
+    return true;
 }
 
 int pool_enter(struct worker *worker, struct open_failure *ret_failure)

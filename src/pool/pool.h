@@ -78,8 +78,11 @@ struct weft_pool {
     weft_rlock one;              /* kind serial: held while a call runs */
 };
 
-/* Fills in what a call finds in a pool: context, worker state, the worker's number. */
-void pool_prepare(struct worker *worker, weft_future *future);
+/*
+ * Begins a call in the calling strand and fills in what it finds in a pool: context, worker state,
+ * the worker's number. False: it was cancelled, and the runner's reference is gone.
+ */
+bool pool_begin(struct worker *worker, weft_future *future);
 
 /* Runs enter, if there is one, in the calling strand; *ret_failure is set on failure. */
 int pool_enter(struct worker *worker, struct open_failure *ret_failure);

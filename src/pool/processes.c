@@ -90,11 +90,8 @@ static bool try_again(struct worker *worker, weft_future *future, const struct r
 static void run(struct worker *worker, weft_future *future)
 {
     struct remote remote;
-    pool_prepare(worker, future);
-    if (!future_begin(future)) {
-        future_unref(future);
+    if (!pool_begin(worker, future))
         return;
-    }
     for (;;) {
         remote_run(&remote, worker->process, future, &worker->pool->options);
         if (!remote.usable) {

@@ -56,8 +56,8 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
         pool_fail(future, &pool->failure);
     } else if (rc == 0) {
         pool->workers->calls++;
-        pool_prepare(pool->workers, future);
-        future_run(future);
+        if (pool_begin(pool->workers, future))
+            future_call(future);
     }
     weft_rlock_release(&pool->one);
     return rc;

@@ -10,8 +10,8 @@ static int open_worker(struct worker *worker, struct open_failure *ret_failure)
 
 static void run(struct worker *worker, weft_future *future)
 {
-    pool_prepare(worker, future);
-    future_run(future);
+    if (pool_begin(worker, future))
+        future_call(future);
 }
 
 static void close_worker(struct worker *worker)

@@ -211,15 +211,19 @@ void future_end_returned(weft_future *future, int status)
         future_end(future, WEFT_FAILED, status, NULL);
 }
 
-void future_run(weft_future *future)
+void future_call(weft_future *future)
 {
-    if (!future_begin(future)) {
-        future_unref(future); /* its cancellation has told the owner */
-        return;
-    }
     int status = future->fn(&future->call.pub);
     future_leave_strand(future);
     future_end_returned(future, status);
+}
+
+void future_run(weft_future *future)
+{
+    if (future_begin(future))
+        future_call(future);
+    else
+        future_unref(future); /* its cancellation has told the owner */
 }
 
 void weft_future_cancel(weft_future *future)

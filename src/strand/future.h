@@ -100,6 +100,9 @@ void future_end(weft_future *future, weft_how how, int status, const char *text)
 /* Ends it by what its function returned: done, failed or cancelled. */
 void future_end_returned(weft_future *future, int status);
 
+/* Runs and ends one that was begun, on the calling strand. Takes the runner's reference. */
+void future_call(weft_future *future);
+
 /* Begins, runs and ends it on the calling strand. Takes the runner's reference. */
 void future_run(weft_future *future);
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests that run once for each kind of strand.
+ *
+ *     TEST_EACH_KIND(every_call_runs_once)
+ *     {
+ *         weft_group *g;
+ *         EXPECT_EQ(weft_group_open(&g, kind, NULL), 0);
+ *         ...
+ *     }
+ *
+ * makes three tests, every_call_runs_once_serial, _threads and _processes. What holds for two of
+ * them has TEST_THREADS_AND_PROCESSES.
+ */
+#ifndef KINDS_H
+#define KINDS_H
+
+#include <errno.h>
+
+#include <weft/program.h>
+
+#include "harness.h"
+
+#define KINDS_TEST(name, suffix, the_kind)                                                         \
+    TEST(name##_##suffix)                                                                          \
+    {                                                                                              \
+        kinds_prepare(the_kind);                                                                   \
+        name(the_kind);                                                                            \
+    }
+
+#define TEST_EACH_KIND(name)                                                                       \
+    static void name(weft_kind kind);                                                              \
+    KINDS_TEST(name, serial, WEFT_SERIAL)                                                          \
+    KINDS_TEST(name, threads, WEFT_THREADS)                                                        \
+    KINDS_TEST(name, processes, WEFT_PROCESSES)                                                    \
+    static void name(weft_kind kind)
+
+#define TEST_THREADS_AND_PROCESSES(name)                                                           \
+    static void name(weft_kind kind);                                                              \
+    KINDS_TEST(name, threads, WEFT_THREADS)                                                        \
+    KINDS_TEST(name, processes, WEFT_PROCESSES)                                                    \
+    static void name(weft_kind kind)
+
+#define TEST_PROCESSES(name)                                                                       \
+    static void name(weft_kind kind);                                                              \
+    KINDS_TEST(name, processes, WEFT_PROCESSES)                                                    \
+    static void name(weft_kind kind)
+
+/* What the kind needs before its first use. The zygote's descriptors stay. */
+static inline void kinds_prepare(weft_kind kind)
+{
+    if (kind != WEFT_PROCESSES)
+        return;
+    int rc = weft_init();
+    if (rc == -EBUSY && HARNESS_SANITIZED)
+        SKIP("the sanitizer has made a thread before main");
+    EXPECT_EQ(rc, 0);
+    DESCRIPTORS_COUNT_FROM_HERE();
+}
+
+#endif

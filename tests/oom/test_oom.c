@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every allocation, thread and descriptor that the library asks for is refused in turn.
+ *
+ * The linker leads the calls of the library (and of this file) through the functions below. An
+ * operation is done again and again: first its first request fails, then its second, until it asks
+ * for no more. Each time it must say so with the right error, or do without; give back all that it
+ * had got; and work the next time.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weft/group.h>
+#include <weft/pool.h>
+#include <weft/queue.h>
+#include <weft/select.h>
+#include <weft/self.h>
+
+#include "kinds.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+int __real_posix_memalign(void **ret, size_t alignment, size_t size);
+void __real_free(void *memory);
+char *__real_strdup(const char *text);
+ssize_t __real___getdelim(char **line, size_t *size, int end, FILE *file);
+int __real_eventfd(unsigned value, int flags);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *arg);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+int __wrap_posix_memalign(void **ret, size_t alignment, size_t size);
+void __wrap_free(void *memory);
+char *__wrap_strdup(const char *text);
+ssize_t __wrap_getline(char **line, size_t *size, FILE *file);
+ssize_t __wrap___getdelim(char **line, size_t *size, int end, FILE *file);
+int __wrap_eventfd(unsigned value, int flags);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *arg);
+
+enum resource { MEMORY, THREADS, DESCRIPTORS };
+
+/* The request that is refused counts down from 1; 0 and less: none. */
+static atomic_long countdown[3];
+static atomic_long refused;
+static atomic_long live; /* allocations that have not been freed */
+
+static bool refuse(enum resource resource)
+{
+    bool now =
+        atomic_load(&countdown[resource]) > 0 && atomic_fetch_sub(&countdown[resource], 1) == 1;
+    if (now)
+        atomic_fetch_add(&refused, 1);
+    return now;
+}
+
+static void *counted(void *memory)
+{
+    if (memory)
+        atomic_fetch_add(&live, 1);
+    return memory;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return refuse(MEMORY) ? NULL : counted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return refuse(MEMORY) ? NULL : counted(__real_calloc(n, size));
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    if (refuse(MEMORY))
+        return NULL;
+    void *moved = __real_realloc(memory, size);
+    return memory ? moved : counted(moved);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return refuse(MEMORY) ? NULL : counted(__real_aligned_alloc(alignment, size));
+}
+
+int __wrap_posix_memalign(void **ret, size_t alignment, size_t size)
+{
+    int rc = refuse(MEMORY) ? ENOMEM : __real_posix_memalign(ret, alignment, size);
+    if (rc == 0)
+        atomic_fetch_add(&live, 1);
+    return rc;
+}
+
+void __wrap_free(void *memory)
+{
+    if (memory)
+        atomic_fetch_sub(&live, 1);
+    __real_free(memory);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return refuse(MEMORY) ? NULL : counted(__real_strdup(text));
+}
+
+/* What these allocate is freed by who called them. */
+ssize_t __wrap_getline(char **line, size_t *size, FILE *file)
+{
+    return __wrap___getdelim(line, size, '\n', file);
+}
+
+ssize_t __wrap___getdelim(char **line, size_t *size, int end, FILE *file)
+{
+    bool had = *line;
+    ssize_t n = __real___getdelim(line, size, end, file);
+    if (!had)
+        (void)counted(*line);
+    return n;
+}
+
+int __wrap_eventfd(unsigned value, int flags)
+{
+    if (!refuse(DESCRIPTORS))
+        return __real_eventfd(value, flags);
+    errno = EMFILE;
+    return -1;
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *arg)
+{
+    return refuse(THREADS) ? EAGAIN : __real_pthread_create(thread, attributes, start, arg);
+}
+
+/* ---- the proof */
+
+/* Does an operation with each of its requests refused once. Returns how many it made. */
+static long refuse_each(int (*operation)(weft_kind kind), weft_kind kind, enum resource resource,
+                        int error)
+{
+    EXPECT_EQ(operation(kind), 0); /* makes what is made once per process */
+    long before = atomic_load(&live);
+    EXPECT_EQ(operation(kind), 0);
+    EXPECT_EQ(atomic_load(&live), before);
+    for (long nth = 1;; nth++) {
+        EXPECT_LT(nth, 1000);
+        atomic_store(&refused, 0);
+        atomic_store(&countdown[resource], nth);
+        int rc = operation(kind);
+        atomic_store(&countdown[resource], 0);
+        if (rc != 0)
+            EXPECT_EQ(rc, error);
+        if (atomic_load(&live) != before)
+            FAIL("when request %ld is refused, %ld allocations stay", nth,
+                 atomic_load(&live) - before);
+        EXPECT_EQ(operation(kind), 0); /* it works again */
+        if (!atomic_load(&refused)) {
+            EXPECT_EQ(rc, 0);
+            return nth - 1;
+        }
+    }
+}
+
+/* ---- operations: 0, or the first error; whatever it is, nothing stays open */
+
+static int shout(weft_call *call)
+{
+    char text[32];
+    strcpy(text, call->arg);
+    text[0] ^= 0x20;
+    return weft_call_return(call, text, strlen(text) + 1);
+}
+
+/* What kept a future from being done: memory, in words of the call. */
+static int error_of(weft_future *f)
+{
+    int rc = weft_future_wait(f, WEFT_FOREVER);
+    if (rc == 0)
+        EXPECT_STR(weft_future_result(f, NULL), "Hello");
+    if (rc == -ECHILD)
+        rc = weft_future_outcome(f)->status;
+    weft_future_close(f);
+    return rc;
+}
+
+static int use_group(weft_kind kind)
+{
+    weft_group *g;
+    weft_future *f, *next;
+    weft_options options = {
+        .name = "a name",
+        .context = "a context",
+        .context_bytes = WEFT_STRING,
+        .on_failure = WEFT_GO_ON,
+    };
+    int rc = weft_group_open(&g, kind, &options);
+    if (rc < 0)
+        return rc;
+    rc = weft_group_start(g, shout, "hello", WEFT_STRING);
+    if (rc == 0)
+        rc = weft_group_submit(g, shout, "hello", WEFT_STRING, &f, WEFT_FOREVER);
+    if (rc == 0) {
+        EXPECT_EQ(weft_group_next(g, &next, WEFT_FOREVER), 0);
+        EXPECT_TRUE(next == f);
+        weft_future_close(next);
+        rc = error_of(f);
+    }
+    int joined = weft_group_join(g, WEFT_FOREVER);
+    weft_outcome failure;
+    weft_group_failure(g, &failure);
+    if (rc == 0 && joined == -ECHILD)
+        rc = failure.status;
+    weft_group_close(g);
+    return rc;
+}
+
+static int enter(weft_call *call, void **ret_worker)
+{
+    (void)call;
+    *ret_worker = NULL;
+    return 0;
+}
+
+static int use_pool(weft_kind kind)
+{
+    weft_pool *pool;
+    weft_future *f;
+    weft_options options = { .name = "a name", .workers = 2, .enter = enter };
+    int rc = weft_pool_open(&pool, kind, &options);
+    if (rc < 0)
+        return rc;
+    rc = weft_pool_submit(pool, shout, "hello", WEFT_STRING, &f, WEFT_FOREVER);
+    if (rc == 0)
+        rc = error_of(f);
+    weft_pool_close(pool);
+    return rc;
+}
+
+static int use_map(weft_kind kind)
+{
+    enum { N = 6 };
+    const char *in[N] = { "hello", "hello", "hello", "hello", "hello", "hello" };
+    char *out[N];
+    weft_outcome outcomes[N];
+    weft_pool *pool;
+    int rc = weft_pool_open(&pool, kind, &(weft_options){ .workers = 1 });
+    if (rc < 0)
+        return rc;
+    weft_map map = {
+        .in = in,
+        .count = N,
+        .in_bytes = WEFT_STRING,
+        .out = out,
+        .out_bytes = WEFT_STRING,
+        .outcomes = outcomes,
+        .on_failure = WEFT_GO_ON,
+    };
+    rc = weft_pool_map(pool, shout, &map, WEFT_FOREVER);
+    for (int i = 0; i < N; i++) {
+        EXPECT_NE(outcomes[i].how, WEFT_PENDING);
+        if (outcomes[i].how == WEFT_DONE)
+            EXPECT_STR(out[i], "Hello");
+        else
+            EXPECT_TRUE(out[i] == NULL);
+        if (rc == -ECHILD && outcomes[i].how == WEFT_FAILED)
+            rc = outcomes[i].status;
+        free(out[i]);
+    }
+    weft_pool_close(pool);
+    return rc;
+}
+
+static int use_group_on_pool(weft_kind kind)
+{
+    weft_pool *pool;
+    weft_group *g;
+    int rc = weft_pool_open(&pool, kind, &(weft_options){ .workers = 1 });
+    if (rc < 0)
+        return rc;
+    rc = weft_group_open(&g, kind, &(weft_options){ .pool = pool, .on_failure = WEFT_GO_ON });
+    if (rc == 0) {
+        weft_future *f;
+        rc = weft_group_submit(g, shout, "hello", WEFT_STRING, &f, WEFT_FOREVER);
+        if (rc == 0)
+            rc = error_of(f);
+        weft_group_close(g);
+    }
+    weft_pool_close(pool);
+    return rc;
+}
+
+static int use_queue(weft_kind kind)
+{
+    weft_queue *queue;
+    int item = 1, rc = weft_queue_open(&queue, sizeof item, 4, 0);
+    (void)kind;
+    if (rc < 0)
+        return rc;
+    EXPECT_EQ(weft_queue_put(queue, &item, WEFT_FOREVER), 0);
+    rc = weft_queue_fd(queue);
+    EXPECT_EQ(weft_queue_get(queue, &item, WEFT_FOREVER), 0);
+    weft_queue_close(queue);
+    return rc < 0 ? rc : 0;
+}
+
+static int use_group_fd(weft_kind kind)
+{
+    weft_group *g;
+    int rc = weft_group_open(&g, kind, NULL);
+    if (rc < 0)
+        return rc;
+    rc = weft_group_fd(g);
+    weft_group_close(g);
+    return rc < 0 ? rc : 0;
+}
+
+static int use_promise(weft_kind kind)
+{
+    weft_future *f;
+    int rc = weft_future_open(&f);
+    (void)kind;
+    if (rc < 0)
+        return rc;
+    rc = weft_future_finish(f, 0, "Hello", 6);
+    if (rc == 0)
+        return error_of(f);
+    EXPECT_EQ(weft_future_outcome(f)->how, WEFT_PENDING); /* it has not ended */
+    EXPECT_EQ(weft_future_finish(f, 0, "Hello", 6), 0);
+    EXPECT_EQ(error_of(f), 0);
+    return rc;
+}
+
+static weft_local *local;
+static atomic_int local_error;
+
+static void *set_local(void *value)
+{
+    EXPECT_TRUE(weft_local_get(local) == NULL);
+    atomic_store(&local_error, weft_local_set(local, value));
+    EXPECT_TRUE(weft_local_get(local) == (atomic_load(&local_error) ? NULL : value));
+    return NULL;
+}
+
+static int use_local(weft_kind kind)
+{
+    pthread_t thread;
+    int rc = weft_local_open(&local, NULL);
+    (void)kind;
+    if (rc < 0)
+        return rc;
+    EXPECT_EQ(__real_pthread_create(&thread, NULL, set_local, &local_error), 0);
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    weft_local_close(local);
+    return atomic_load(&local_error);
+}
+
+/* ---- each of them */
+
+TEST_EACH_KIND(a_group_without_memory)
+{
+    EXPECT_GT(refuse_each(use_group, kind, MEMORY, -ENOMEM), 3);
+}
+
+TEST_EACH_KIND(a_pool_without_memory)
+{
+    EXPECT_GT(refuse_each(use_pool, kind, MEMORY, -ENOMEM), 3);
+}
+
+TEST_EACH_KIND(a_map_without_memory)
+{
+    EXPECT_GT(refuse_each(use_map, kind, MEMORY, -ENOMEM), 6);
+}
+
+TEST_EACH_KIND(a_group_on_a_pool_without_memory)
+{
+    EXPECT_GT(refuse_each(use_group_on_pool, kind, MEMORY, -ENOMEM), 3);
+}
+
+TEST(a_queue_without_memory)
+{
+    EXPECT_EQ(refuse_each(use_queue, WEFT_SERIAL, MEMORY, -ENOMEM), 2);
+}
+
+TEST(a_promise_without_memory)
+{
+    EXPECT_EQ(refuse_each(use_promise, WEFT_SERIAL, MEMORY, -ENOMEM), 2);
+}
+
+TEST(a_local_without_memory)
+{
+    EXPECT_EQ(refuse_each(use_local, WEFT_SERIAL, MEMORY, -ENOMEM), 2);
+}
+
+TEST(a_group_without_threads)
+{
+    EXPECT_EQ(refuse_each(use_group, WEFT_THREADS, THREADS, -EAGAIN), 2);
+}
+
+TEST_THREADS_AND_PROCESSES(a_pool_without_threads)
+{
+    EXPECT_GE(refuse_each(use_pool, kind, THREADS, -EAGAIN), 2);
+}
+
+TEST_THREADS_AND_PROCESSES(a_map_without_threads)
+{
+    EXPECT_GE(refuse_each(use_map, kind, THREADS, -EAGAIN), 1);
+}
+
+TEST(a_queue_without_descriptors)
+{
+    EXPECT_EQ(refuse_each(use_queue, WEFT_SERIAL, DESCRIPTORS, -EMFILE), 1);
+}
+
+TEST(a_group_without_descriptors)
+{
+    EXPECT_EQ(refuse_each(use_group_fd, WEFT_THREADS, DESCRIPTORS, -EMFILE), 1);
+}
