@@ -45,10 +45,10 @@
  * "Asymmetric Dekker Synchronization" (2001).
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include <weft/lock.h>
 
-#include "base/cpus.h"
 #include "base/fence.h"
 #include "park/park.h"
 
@@ -82,13 +82,16 @@ static uint32_t taken(uint32_t word, bool waited, bool owns_awake)
     return rush ? HELD | SWAPS | awake | (rush - RUSH_ONE) : HELD | awake;
 }
 
-/* Whether spinning can help: the holder must be running on another CPU meanwhile. */
+/*
+ * Whether spinning can help: the holder must be running on another CPU meanwhile. Not the CPUs that
+ * the caller may use: a thread that is bound to one contends with those bound to others.
+ */
 static bool worth_spinning(void)
 {
-    static uint32_t cpus;
-    uint32_t n = load_relaxed(&cpus); /* relaxed: whoever computes it gets the same */
+    static long cpus;
+    long n = load_relaxed(&cpus); /* relaxed: whoever computes it gets the same */
     if (!n)
-        store_relaxed(&cpus, n = base_cpus());
+        store_relaxed(&cpus, n = sysconf(_SC_NPROCESSORS_ONLN));
     return n > 1;
 }
 
