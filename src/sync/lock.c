@@ -65,13 +65,6 @@ void weft_lock_init(weft_lock *lock)
     *lock = (weft_lock)WEFT_LOCK_INIT;
 }
 
-static bool take_free(weft_lock *lock)
-{
-    uint32_t word = 0;
-    /* acquire: pairs with the release in weft_lock_release() and release_decide() */
-    return cas_acquire(&lock->word, &word, HELD);
-}
-
 /* The word of a free lock, after it has been taken by somebody who had to wait, or had not. */
 static uint32_t taken(uint32_t word, bool waited, bool owns_awake)
 {
@@ -80,6 +73,15 @@ static uint32_t taken(uint32_t word, bool waited, bool owns_awake)
     if (waited)
         return HELD | SWAPS | awake | RUSH_MAX;
     return rush ? HELD | SWAPS | awake | (rush - RUSH_ONE) : HELD | awake;
+}
+
+/* The first guess is that nobody has fought over it lately; the second knows the word. */
+static bool take_free(weft_lock *lock)
+{
+    uint32_t word = 0;
+    /* acquire, both: pairs with the release in weft_lock_release() and release_decide() */
+    return cas_acquire(&lock->word, &word, HELD) ||
+           (!(word & HELD) && cas_acquire(&lock->word, &word, taken(word, false, false)));
 }
 
 /*
