@@ -38,6 +38,8 @@ def verdict(low, high, target, less_is_better):
 
     Without a target there is nothing to meet: the ratio is compared with 1.
     """
+    if low < 0:
+        return "-"
     if target is None:
         better, worse, line = "better", "worse", 1.0
         if low == high == line:

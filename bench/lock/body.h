@@ -13,7 +13,9 @@
  *                    THREADS threads, for MS milliseconds: take, work of INSIDE rounds, give,
  *                    work of OUTSIDE rounds
  *
- * Contended, every eighth wait of a thread is timed: all waits would lengthen what they measure.
+ * Contended, thread i is bound to the i-th CPU (and on from the first): left to the scheduler, two
+ * threads may share a CPU for the whole run, and then never contend. Every eighth wait of a thread
+ * is timed: all waits would lengthen what they measure.
  */
 #include "harness/harness.h"
 
@@ -108,6 +110,31 @@ static void print_contended(struct visitor *visitors, unsigned long threads, uin
            (unsigned long long)least, (unsigned long long)most, (double)least / (double)most);
 }
 
+/* The process's i-th CPU, counted round and round. */
+static cpu_set_t nth_cpu(unsigned long i)
+{
+    cpu_set_t all, one;
+    bench_must(sched_getaffinity(0, sizeof all, &all) == 0, "sched_getaffinity");
+    i %= (unsigned long)CPU_COUNT(&all);
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &all) || i-- > 0)
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    return one;
+}
+
+static void start_visitor(struct visitor *visitor, unsigned long i)
+{
+    pthread_attr_t attributes;
+    cpu_set_t cpu = nth_cpu(i);
+    pthread_attr_init(&attributes);
+    bench_must(pthread_attr_setaffinity_np(&attributes, sizeof cpu, &cpu) == 0, "affinity");
+    bench_must(pthread_create(&visitor->thread, &attributes, visit_often, visitor) == 0,
+               "pthread_create");
+    pthread_attr_destroy(&attributes);
+}
+
 static void run_contended(unsigned long threads, unsigned long ms)
 {
     struct visitor *visitors =
@@ -115,8 +142,7 @@ static void run_contended(unsigned long threads, unsigned long ms)
     bench_must(visitors != NULL, "memory");
     memset((void *)visitors, 0, threads * sizeof *visitors);
     for (unsigned long i = 0; i < threads; i++)
-        bench_must(pthread_create(&visitors[i].thread, NULL, visit_often, &visitors[i]) == 0,
-                   "pthread_create");
+        start_visitor(&visitors[i], i);
     uint64_t start = bench_now();
     __atomic_store_n(&shared.go, true, __ATOMIC_RELEASE);
     usleep((useconds_t)(ms * 1000));

@@ -97,7 +97,23 @@ fn uncontended(n: u64) {
     println!("{{\"ns\": {:.4}}}", start.elapsed().as_nanos() as f64 / n as f64);
 }
 
-fn visit_often(inside: u32, outside: u32) -> (u64, u64, Vec<u64>) {
+extern "C" {
+    fn sched_getaffinity(pid: i32, bytes: usize, cpus: *mut u8) -> i32;
+    fn sched_setaffinity(pid: i32, bytes: usize, cpus: *const u8) -> i32;
+}
+
+/// Binds the calling thread to the process's i-th CPU, counted round and round.
+fn bind(i: u64) {
+    let (mut all, mut one) = ([0u8; 128], [0u8; 128]);
+    assert_eq!(unsafe { sched_getaffinity(0, 128, all.as_mut_ptr()) }, 0);
+    let cpus: Vec<usize> = (0..1024).filter(|c| all[c / 8] >> (c % 8) & 1 == 1).collect();
+    let cpu = cpus[i as usize % cpus.len()];
+    one[cpu / 8] = 1 << (cpu % 8);
+    assert_eq!(unsafe { sched_setaffinity(0, 128, one.as_ptr()) }, 0);
+}
+
+fn visit_often(i: u64, inside: u32, outside: u32) -> (u64, u64, Vec<u64>) {
+    bind(i);
     let (mut visits, mut longest, mut counts) = (0u64, 0u64, vec![0u64; 61 * 16]);
     while !SHARED.go.0.load(Ordering::Acquire) {
         std::thread::yield_now();
@@ -123,7 +139,7 @@ fn visit_often(inside: u32, outside: u32) -> (u64, u64, Vec<u64>) {
 
 fn contended(threads: u64, ms: u64, inside: u32, outside: u32) {
     let handles: Vec<_> =
-        (0..threads).map(|_| std::thread::spawn(move || visit_often(inside, outside))).collect();
+        (0..threads).map(|i| std::thread::spawn(move || visit_often(i, inside, outside))).collect();
     let start = Instant::now();
     SHARED.go.0.store(true, Ordering::Release);
     std::thread::sleep(Duration::from_millis(ms));

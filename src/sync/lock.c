@@ -45,10 +45,10 @@
  * "Asymmetric Dekker Synchronization" (2001).
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include <weft/lock.h>
 
-#include "base/cpus.h"
 #include "base/fence.h"
 #include "park/park.h"
 
@@ -65,13 +65,6 @@ void weft_lock_init(weft_lock *lock)
     *lock = (weft_lock)WEFT_LOCK_INIT;
 }
 
-static bool take_free(weft_lock *lock)
-{
-    uint32_t word = 0;
-    /* acquire: pairs with the release in weft_lock_release() and release_decide() */
-    return cas_acquire(&lock->word, &word, HELD);
-}
-
 /* The word of a free lock, after it has been taken by somebody who had to wait, or had not. */
 static uint32_t taken(uint32_t word, bool waited, bool owns_awake)
 {
@@ -82,13 +75,25 @@ static uint32_t taken(uint32_t word, bool waited, bool owns_awake)
     return rush ? HELD | SWAPS | awake | (rush - RUSH_ONE) : HELD | awake;
 }
 
-/* Whether spinning can help: the holder must be running on another CPU meanwhile. */
+/* The first guess is that nobody has fought over it lately; the second knows the word. */
+static bool take_free(weft_lock *lock)
+{
+    uint32_t word = 0;
+    /* acquire, both: pairs with the release in weft_lock_release() and release_decide() */
+    return cas_acquire(&lock->word, &word, HELD) ||
+           (!(word & HELD) && cas_acquire(&lock->word, &word, taken(word, false, false)));
+}
+
+/*
+ * Whether spinning can help: the holder must be running on another CPU meanwhile. Not the CPUs that
+ * the caller may use: a thread that is bound to one contends with those bound to others.
+ */
 static bool worth_spinning(void)
 {
-    static uint32_t cpus;
-    uint32_t n = load_relaxed(&cpus); /* relaxed: whoever computes it gets the same */
+    static long cpus;
+    long n = load_relaxed(&cpus); /* relaxed: whoever computes it gets the same */
     if (!n)
-        store_relaxed(&cpus, n = base_cpus());
+        store_relaxed(&cpus, n = sysconf(_SC_NPROCESSORS_ONLN));
     return n > 1;
 }
 
