@@ -243,6 +243,22 @@ static uint32_t wake_then(const struct wake *wake,
     return found.woken;
 }
 
+int64_t park_first_since(const uint32_t *word)
+{
+    struct park_bucket *bucket = park_bucket_of(word);
+    int64_t since_ns = 0;
+    guard_lock(&bucket->guard);
+    for (struct list *it = bucket->nodes.next; it && it != &bucket->nodes; it = it->next) {
+        const struct park_node *node = CONTAINER(it, struct park_node, link);
+        if (node->word == word) {
+            since_ns = node->since_ns;
+            break;
+        }
+    }
+    bucket_unlock(bucket);
+    return since_ns;
+}
+
 void park_claim(const uint32_t *word, uint32_t max, struct list *ret_claimed)
 {
     struct park_bucket *bucket = park_bucket_of(word);

@@ -98,6 +98,9 @@ uint32_t park_wake_then(const uint32_t *word, uint32_t max,
 uint32_t park_nudge(const uint32_t *word, void (*then)(struct park_found *found, void *ctx),
                     void *ctx);
 
+/* Since when the first waiter of a word has been waiting: its node's since_ns; 0: there is none. */
+int64_t park_first_since(const uint32_t *word);
+
 /*
  * The same in two steps: claimed waiters are woken already, and wait for nothing but to be resumed,
  * so that in between the caller can let go of what the word belongs to.

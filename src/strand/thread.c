@@ -18,6 +18,8 @@
 #include "strand/self.h"
 #include "strand/thread.h"
 
+enum { ENDED_KEPT = 8 };
+
 struct thread {
     struct list link; /* guarded by the set's lock */
     pthread_t handle;
@@ -45,26 +47,43 @@ static void *thread_main(void *arg)
     if (!list_empty(&thread->link)) { /* else thread_set_join() has taken it out to wait for it */
         list_remove(&thread->link);
         list_push_back(&set->ended, &thread->link);
+        set->ended_count++;
     }
     weft_lock_release(&set->lock);
     return NULL;
 }
 
-/* Takes a thread out of a list; NULL: there is none. */
-static struct thread *take(struct thread_set *set, struct list *list)
+/* Takes the first thread that has ended, if more than so many have; NULL: there is none. */
+static struct thread *take_ended(struct thread_set *set, unsigned but)
 {
+    struct list *link = NULL;
     weft_lock_lock(&set->lock);
-    struct list *link = list_pop_front(list);
+    if (set->ended_count > but) {
+        link = list_pop_front(&set->ended);
+        set->ended_count--;
+    }
     weft_lock_release(&set->lock);
     return link ? CONTAINER(link, struct thread, link) : NULL;
 }
 
-static void join_all(struct thread_set *set, struct list *list)
+static struct thread *take_live(struct thread_set *set)
 {
-    for (struct thread *thread; (thread = take(set, list));) {
-        pthread_join(thread->handle, NULL);
-        free(thread);
-    }
+    weft_lock_lock(&set->lock);
+    struct list *link = list_pop_front(&set->live);
+    weft_lock_release(&set->lock);
+    return link ? CONTAINER(link, struct thread, link) : NULL;
+}
+
+static void join(struct thread *thread)
+{
+    pthread_join(thread->handle, NULL);
+    free(thread);
+}
+
+static void join_ended(struct thread_set *set, unsigned but)
+{
+    for (struct thread *thread; (thread = take_ended(set, but));)
+        join(thread);
 }
 
 /* pthread_create with the set's stack size; 0 or a negative errno value. */
@@ -84,7 +103,7 @@ static int create(struct thread_set *set, struct thread *thread)
 
 int thread_start(struct thread_set *set, void (*body)(void *ctx), void *ctx)
 {
-    join_all(set, &set->ended);
+    join_ended(set, ENDED_KEPT);
     struct thread *thread = malloc(sizeof *thread);
     if (!thread)
         return -ENOMEM;
@@ -106,8 +125,9 @@ int thread_start(struct thread_set *set, void (*body)(void *ctx), void *ctx)
 
 void thread_set_join(struct thread_set *set)
 {
-    join_all(set, &set->live); /* one that ends meanwhile is in no list, or in the other */
-    join_all(set, &set->ended);
+    for (struct thread *thread; (thread = take_live(set));)
+        join(thread); /* it is in no list any more, and stays out */
+    join_ended(set, 0);
 }
 
 struct thread_runner {

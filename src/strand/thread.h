@@ -12,6 +12,7 @@
 struct thread_set {
     weft_lock lock;
     struct list live, ended; /* guarded by the lock */
+    unsigned ended_count;    /* guarded by the lock */
     const char *name;        /* borrowed; threads are called NAME-0, NAME-1, ... */
     size_t stack_bytes;      /* 0: the system's default */
     uint64_t started;        /* guarded by the lock */
@@ -20,7 +21,7 @@ struct thread_set {
 void thread_set_init(struct thread_set *set, const char *name, size_t stack_bytes);
 
 /*
- * Starts a thread that runs body(ctx), and joins those that have ended meanwhile.
+ * Starts a thread that runs body(ctx), and joins those that ended some time ago.
  * Returns  0; -EAGAIN: the system has no room for another; -EINVAL: stack_bytes too small;
  *          -ENOMEM.
  */

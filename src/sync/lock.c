@@ -58,7 +58,7 @@ enum { TOKEN_TRY, TOKEN_HANDED_OVER };
 
 #define HANDOFF_NS WEFT_MS
 
-enum { SPIN_ROUNDS = 100 };
+enum { SPIN_ROUNDS = 100, LOOK_EVERY = 32 };
 
 void weft_lock_init(weft_lock *lock)
 {
@@ -223,10 +223,23 @@ static void release_decide(struct park_found *found, void *ctx)
     found->token = hand_over ? TOKEN_HANDED_OVER : TOKEN_TRY;
 }
 
+/*
+ * Whether the first waiter must be handed the lock although somebody is awake: spinners that come
+ * one after the other could keep it asleep for ever. Looked at now and then, as it takes a guard.
+ */
+static bool is_overdue(const weft_lock *lock)
+{
+    static __thread uint32_t releases __attribute__((tls_model("initial-exec")));
+    if (++releases % LOOK_EVERY)
+        return false;
+    int64_t since_ns = park_first_since(&lock->word);
+    return since_ns && weft_now() - since_ns >= HANDOFF_NS;
+}
+
 static int release_slow(weft_lock *lock, uint32_t word)
 {
     while (word & HELD) {
-        if (!(word & AWAKE)) {
+        if (!(word & AWAKE) || is_overdue(lock)) {
             park_wake_then(&lock->word, 1, release_decide, lock);
             return 0;
         }
