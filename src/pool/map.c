@@ -53,7 +53,7 @@ static size_t item_size(size_t bytes)
 
 static const char *item(const weft_map *spec, size_t index)
 {
-    return (const char *)spec->in + index * item_size(spec->in_bytes);
+    return spec->in ? (const char *)spec->in + index * item_size(spec->in_bytes) : NULL;
 }
 
 static char *result(const weft_map *spec, size_t index)

@@ -238,8 +238,7 @@ void weft_future_cancel(weft_future *future)
         return;
     if (future->runner && future->runner->ops->forget)
         future->runner->ops->forget(future->runner, future);
-    if (future->owner)
-        future_ref(future); /* for the owner; a runner that still has it lets go of its own */
+    future_ref(future); /* for the end; a runner that still has it lets go of its own */
     future_end(future, WEFT_CANCELLED, -ECANCELED, "cancelled before it started");
 }
 
@@ -314,8 +313,7 @@ int weft_future_open(weft_future **ret_future)
     weft_future *future = malloc(sizeof *future);
     if (!future)
         return -ENOMEM;
-    future_init(future, NULL, NULL, NULL);
-    future_ref(future); /* one for the end, one for the handle */
+    future_init(future, NULL, NULL, NULL); /* its reference is the handle's */
     *ret_future = future;
     return 0;
 }
@@ -331,6 +329,7 @@ int weft_future_finish(weft_future *future, int status, const void *bytes, size_
         free(result);
         return -EALREADY;
     }
+    future_ref(future); /* for the end: who waits may close the handle at once */
     future->call.result = result;
     future->call.result_bytes = n;
     future_end_returned(future, status);

@@ -38,8 +38,16 @@ static void post(int signo)
 
 static void on(int signo)
 {
-    struct sigaction action = { .sa_handler = post, .sa_flags = SA_RESTART };
+    struct sigaction action = { .sa_handler = post };
+    if (!HARNESS_SANITIZED)
+        action.sa_flags = SA_RESTART; /* a system call that sleeps need not even return */
     EXPECT_EQ(sigaction(signo, &action, NULL), 0);
+}
+
+/* ThreadSanitizer runs a handler late: only when the thread next passes one of its hooks. */
+static weft_deadline patience(void)
+{
+    return HARNESS_SANITIZED ? weft_after(10 * WEFT_MS) : WEFT_FOREVER;
 }
 
 TEST(a_post_in_a_handler_ends_the_wait_that_it_interrupts)
@@ -49,7 +57,10 @@ TEST(a_post_in_a_handler_ends_the_wait_that_it_interrupts)
         weft_event_clear(&events[0]);
         struct itimerval soon = { .it_value.tv_usec = 200 };
         EXPECT_EQ(setitimer(ITIMER_REAL, &soon, NULL), 0);
-        EXPECT_EQ(weft_event_wait(&events[0], WEFT_FOREVER), 0);
+        int rc;
+        while ((rc = weft_event_wait(&events[0], patience())) == -ETIMEDOUT && HARNESS_SANITIZED)
+            ;
+        EXPECT_EQ(rc, 0);
     }
 }
 
