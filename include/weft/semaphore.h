@@ -36,7 +36,7 @@ typedef struct weft_semaphore {
 
 /*
  * Makes a semaphore of value permits. bound: more than that there can never be (releasing one too
- * many is an error); 0: no bound. Both are cut to WEFT_SEMAPHORE_MAX.
+ * many is an error); 0: no bound. Both are cut to WEFT_SEMAPHORE_MAX, and value to the bound.
  */
 void weft_semaphore_init(weft_semaphore *semaphore, uint32_t value, uint32_t bound);
 

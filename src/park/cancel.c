@@ -6,6 +6,9 @@
  * stay cancelled because the call it ran was. So there is a bit for each depth; a wait ends if any
  * is set. A canceller sets the bit and then looks at the decision; a waiter sets the decision and
  * then looks at the bits: one of them sees the other.
+ *
+ * All that a canceller does is one step to the strand that acknowledges, by hooks_guard: else its
+ * second half could end a wait, or call a hook, that began after the acknowledgement.
  */
 #include <errno.h>
 
@@ -16,20 +19,20 @@ static uint32_t bit_of(uint32_t depth)
     return UINT32_C(1) << (depth < STRAND_DEPTH_MAX ? depth : STRAND_DEPTH_MAX);
 }
 
+/* Under hooks_guard. */
 static void run_hooks(struct strand *strand)
 {
-    guard_lock(&strand->hooks_guard);
     for (weft_on_cancel *hook = strand->hooks; hook; hook = hook->outer) {
         if (!hook->fn)
             continue;
         hook->fn(hook->ctx);
         hook->fn = NULL; /* at most once */
     }
-    guard_unlock(&strand->hooks_guard);
 }
 
 void strand_cancel(struct strand *strand, uint32_t depth)
 {
+    guard_lock(&strand->hooks_guard);
     /* seq_cst, both: in one order with the stores and looks in park.c's begin() */
     or_seq_cst(&strand->cancels, bit_of(depth));
     uint32_t waits = STRAND_WAITS_CANCELLABLE;
@@ -37,12 +40,18 @@ void strand_cancel(struct strand *strand, uint32_t depth)
         strand->ops->wake(strand);
     run_hooks(
         strand); /* also when it waits: it may be inside a hook, on its way to a foreign wait */
+    guard_unlock(&strand->hooks_guard);
 }
 
 bool strand_uncancel(struct strand *self, uint32_t depth)
 {
     uint32_t bit = bit_of(depth);
-    return and_relaxed(&self->cancels, ~bit) & bit; /* relaxed: only the strand itself clears */
+    if (!(load_relaxed(&self->cancels) & bit)) /* relaxed: only the strand itself clears it */
+        return false;
+    guard_lock(&self->hooks_guard);
+    and_relaxed(&self->cancels, ~bit); /* relaxed: the guard orders it */
+    guard_unlock(&self->hooks_guard);
+    return true;
 }
 
 bool strand_cancelled(const struct strand *self)

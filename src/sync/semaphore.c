@@ -23,9 +23,15 @@ static uint32_t cut(uint32_t permits)
     return permits < WEFT_SEMAPHORE_MAX ? permits : WEFT_SEMAPHORE_MAX;
 }
 
+static uint32_t most(const weft_semaphore *semaphore)
+{
+    return semaphore->bound ? semaphore->bound : WEFT_SEMAPHORE_MAX;
+}
+
 void weft_semaphore_init(weft_semaphore *semaphore, uint32_t value, uint32_t bound)
 {
-    *semaphore = (weft_semaphore){ .word = cut(value), .bound = cut(bound) };
+    *semaphore = (weft_semaphore){ .bound = cut(bound) };
+    semaphore->word = value < most(semaphore) ? value : most(semaphore);
 }
 
 /* Takes a free permit. False: there is none, *ret_word has no permits in it. */
@@ -54,11 +60,6 @@ int weft_semaphore_acquire(weft_semaphore *semaphore, weft_deadline deadline)
             return rc < 0 ? rc : 0; /* woken with a permit */
     }
     return 0;
-}
-
-static uint32_t most(const weft_semaphore *semaphore)
-{
-    return semaphore->bound ? semaphore->bound : WEFT_SEMAPHORE_MAX;
 }
 
 struct release {

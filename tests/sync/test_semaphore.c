@@ -85,6 +85,15 @@ TEST(a_bounded_one_refuses_one_too_many_and_gives_nothing)
     expect_value(&s, 3);
 }
 
+TEST(a_bound_holds_for_the_first_permits_too)
+{
+    weft_semaphore s;
+    weft_semaphore_init(&s, 5, 3);
+    EXPECT_EQ(weft_semaphore_value(&s), 3u);
+    EXPECT_EQ(weft_semaphore_release(&s, 1), -EOVERFLOW);
+    expect_value(&s, 3);
+}
+
 TEST(there_are_never_more_than_the_most)
 {
     weft_semaphore s;
