@@ -55,9 +55,7 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
     if (rc == 0 && !pool->usable) {
         pool_fail(future, &pool->failure);
     } else if (rc == 0) {
-        pool->workers->calls++;
-        if (pool_begin(pool->workers, future))
-            future_call(future);
+        pool_run(pool->workers, future);
     }
     weft_rlock_release(&pool->one);
     return rc;
