@@ -330,6 +330,7 @@ int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadl
     clear_results(spec);
     if (!spec->count)
         return 0;
+    pool_count_in(pool);
     rc = make_slots(&map);
     if (rc == 0) {
         rc = start_all(&map, deadline);
@@ -343,5 +344,6 @@ int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadl
     for (size_t i = map.next; i < spec->count; i++)
         mark_unstarted(spec, i);
     free_slots(&map);
+    pool_count_out(pool);
     return rc;
 }

@@ -319,15 +319,14 @@ static const struct runner_ops pool_ops = {
     .forget = forget,
 };
 
-static void count_in(weft_pool *pool)
+void pool_count_in(weft_pool *pool)
 {
     weft_lock_lock(&pool->lock);
     pool->live++;
     weft_lock_release(&pool->lock);
 }
 
-/* The pool may be gone after it. */
-static void count_out(weft_pool *pool)
+void pool_count_out(weft_pool *pool)
 {
     weft_lock_lock(&pool->lock);
     if (--pool->live == 0)
@@ -338,7 +337,7 @@ static void count_out(weft_pool *pool)
 static void on_ended(struct future_owner *owner, weft_future *future)
 {
     future_unref(future);
-    count_out(CONTAINER(owner, weft_pool, owner));
+    pool_count_out(CONTAINER(owner, weft_pool, owner));
 }
 
 static int check_processes(const weft_options *options)
@@ -439,10 +438,10 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
     future->call.pub.index = add_relaxed(&pool->next_index, 1); /* relaxed: only a number */
     if (ret_future)
         future_ref(future);
-    count_in(pool);
+    pool_count_in(pool);
     rc = pool->runner.ops->start(&pool->runner, future, deadline);
     if (rc < 0) {
-        count_out(pool);
+        pool_count_out(pool);
         if (ret_future)
             future_unref(future);
         future_unref(future);

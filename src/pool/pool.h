@@ -79,7 +79,7 @@ struct weft_pool {
     bool terminated;             /* what is still about to run is cancelled */
     struct open_failure failure; /* why the last worker was given up, when usable is 0 */
     uint64_t next_index;         /* atomic, not guarded */
-    uint32_t live;               /* submitted by themselves, not ended */
+    uint32_t live;               /* submitted by themselves and not ended, and maps */
     struct signal drained;       /* raised under the lock: live is 0 */
     struct signal work;          /* raised when there is something to take, or closing */
     struct signal room;          /* raised when the backlog has room, or closing */
@@ -111,6 +111,13 @@ int pool_requeue(weft_pool *pool, weft_future *future);
 extern const struct runner_ops pool_serial_ops;
 int pool_serial_open(weft_pool *pool);
 void pool_serial_close(weft_pool *pool);
+
+/*
+ * What uses the pool, from within a function of the pool that anybody may call: closing it waits
+ * until it is counted out. The pool may be gone after that.
+ */
+void pool_count_in(weft_pool *pool);
+void pool_count_out(weft_pool *pool);
 
 /* How many workers it has; 1 for kind serial. */
 uint32_t pool_workers(const weft_pool *pool);

@@ -26,9 +26,12 @@ static void leave(weft_pool *pool)
     pool->workers->calls = 0;
 }
 
+/* The strand that ran the last call may still be on its way out of start(). */
 void pool_serial_close(weft_pool *pool)
 {
+    weft_rlock_lock(&pool->one);
     leave(pool);
+    weft_rlock_release(&pool->one);
 }
 
 /* Enters anew after so many calls, if the options say so. By the outermost call only. */
