@@ -25,6 +25,7 @@
 
 #include <weft/self.h>
 
+#include "base/atomic.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
 #include "process/worker.h"
@@ -127,6 +128,8 @@ static int run(struct call *call)
                                   (size_t)head->ret_bytes);
         call->pub.ret_bytes = head->ret_bytes;
     }
+    if (setup.begun)
+        store_relaxed(setup.begun, 1); /* relaxed: it is read after the end of this process */
     return head->fn(&call->pub);
 }
 
