@@ -292,11 +292,11 @@ static bool is_running(struct map *map)
 }
 
 /* Runs a slot that nobody has started, if the caller is a worker of this very pool. */
-static bool help(struct map *map)
+static bool help(struct map *map, weft_deadline deadline)
 {
     const struct runner_ops *ops = map->pool->runner.ops;
     for (size_t i = 0; ops->help && i < map->slots_count; i++)
-        if (ops->help(&map->pool->runner, map->slots[i]))
+        if (ops->help(&map->pool->runner, map->slots[i], deadline))
             return true;
     return false;
 }
@@ -304,7 +304,7 @@ static bool help(struct map *map)
 static int wait_all(struct map *map, weft_deadline deadline, unsigned flags)
 {
     while (is_running(map)) {
-        if (help(map))
+        if (help(map, deadline))
             continue;
         struct park_node node;
         signal_arm(&map->changed, &node);

@@ -221,26 +221,45 @@ static bool unqueue(weft_pool *pool, weft_future *future)
     return queued;
 }
 
-static bool help(struct runner *runner, weft_future *future)
+/* Why a wait of the calling strand would end at once; 0: it would not. */
+static int why_not_wait(weft_deadline deadline)
+{
+    if (strand_cancelled(strand_self()))
+        return -ECANCELED;
+    return weft_left(weft_sooner(deadline, weft_scope_deadline())) ? 0 : -ETIMEDOUT;
+}
+
+static bool help(struct runner *runner, weft_future *future, weft_deadline deadline)
 {
     weft_pool *pool = (weft_pool *)runner;
     struct worker *worker = nesting_worker(pool);
-    if (!worker || !unqueue(pool, future))
+    if (!worker || why_not_wait(deadline) < 0 || !unqueue(pool, future))
         return false;
     pool_run(worker, future);
     return true;
+}
+
+/* Runs whatever comes first, without the scopes that are around the worker's own call. */
+static void run_stranger(struct worker *worker)
+{
+    weft_pool *pool = worker->pool;
+    struct strand *self = strand_self();
+    weft_scope *scope = self->scope;
+    weft_lock_lock(&pool->lock);
+    weft_future *future = pop(pool);
+    weft_lock_release(&pool->lock);
+    self->scope = NULL;
+    if (future)
+        pool_run(worker, future);
+    self->scope = scope;
 }
 
 /* Makes room in the backlog: a worker of this pool runs a call, others wait. 0; or an error. */
 static int make_room(weft_pool *pool, weft_deadline deadline)
 {
     struct worker *worker = nesting_worker(pool);
-    if (worker) {
-        weft_lock_lock(&pool->lock);
-        weft_future *future = pop(pool);
-        weft_lock_release(&pool->lock);
-        if (future)
-            pool_run(worker, future);
+    if (worker && why_not_wait(deadline) == 0) {
+        run_stranger(worker);
         return 0;
     }
     if (deadline.ns <= 0)

@@ -224,7 +224,7 @@ static void on_ended(struct future_owner *owner, weft_future *future)
 }
 
 /* Runs a call of this group that has not started, if the caller is a worker of its pool. */
-static bool help(weft_group *group)
+static bool help(weft_group *group, weft_deadline deadline)
 {
     weft_future *unstarted = NULL;
     if (!group->runner->ops->help)
@@ -241,7 +241,7 @@ static bool help(weft_group *group)
     weft_lock_release(&group->lock);
     if (!unstarted)
         return false;
-    bool ran = group->runner->ops->help(group->runner, unstarted);
+    bool ran = group->runner->ops->help(group->runner, unstarted, deadline);
     future_unref(unstarted);
     return ran;
 }
@@ -270,7 +270,7 @@ int weft_group_next(weft_group *group, weft_future **ret_future, weft_deadline d
     while ((rc = try_next(group, ret_future)) == -EAGAIN) {
         if (deadline.ns <= 0)
             return -ETIMEDOUT;
-        if (help(group))
+        if (help(group, deadline))
             continue;
         struct park_node node;
         signal_arm(&group->changed, &node);
@@ -320,7 +320,7 @@ static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags)
     while (!all_ended(group)) {
         if (deadline.ns <= 0)
             return -ETIMEDOUT;
-        if (help(group))
+        if (help(group, deadline))
             continue;
         struct park_node node;
         signal_arm(&group->changed, &node);
