@@ -278,8 +278,12 @@ static int start_all(struct map *map, weft_deadline deadline)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < map->slots_count; i++)
         rc = start(map, map->slots[i], deadline);
-    while (rc == 0 && map->pool->kind == WEFT_SERIAL && has_more(map))
-        rc = weft_cancelled() ? -ECANCELED : start(map, map->slots[0], deadline);
+    while (rc == 0 && map->pool->kind == WEFT_SERIAL && has_more(map)) {
+        bool late = !weft_left(weft_sooner(deadline, weft_scope_deadline()));
+        rc = weft_cancelled() ? -ECANCELED
+             : late           ? -ETIMEDOUT
+                              : start(map, map->slots[0], deadline);
+    }
     return rc;
 }
 

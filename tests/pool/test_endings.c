@@ -200,3 +200,28 @@ TEST(a_worker_that_dies_between_calls_costs_none)
     }
     weft_pool_close(pool);
 }
+
+/* ---- deadlines */
+
+static int wait_for_the_deadline(weft_call *call)
+{
+    const weft_deadline *deadline = call->context;
+    while (weft_left(*deadline))
+        ;
+    return 0;
+}
+
+TEST(a_map_of_kind_serial_ends_at_its_deadline)
+{
+    weft_pool *pool;
+    weft_outcome outcomes[5];
+    weft_deadline deadline = weft_after(WEFT_MS);
+    weft_options options = { .context = &deadline, .context_bytes = sizeof deadline };
+    weft_map map = { .count = 5, .outcomes = outcomes };
+    EXPECT_EQ(weft_pool_open(&pool, WEFT_SERIAL, &options), 0);
+    EXPECT_EQ(weft_pool_map(pool, wait_for_the_deadline, &map, deadline), -ETIMEDOUT);
+    EXPECT_EQ(outcomes[0].how, WEFT_DONE);
+    for (int i = 1; i < 5; i++)
+        EXPECT_EQ(outcomes[i].how, WEFT_CANCELLED);
+    weft_pool_close(pool);
+}
