@@ -58,14 +58,23 @@ static const struct waitable_ops group_waitable = {
     .disarm = disarm_next,
 };
 
+static int borrow_runner(weft_group *group, weft_kind kind)
+{
+    const weft_options *options = &group->options;
+    weft_kind pools;
+    group->runner = pool_runner(options->pool, &pools);
+    group->borrowed = true;
+    if (pools != kind || options->context_bytes)
+        return -EINVAL;
+    return options->call_timeout_ns ? -ENOTSUP : 0; /* the pool's workers know the pool's only */
+}
+
 static int open_runner(weft_group *group, weft_kind kind)
 {
-    if (group->options.pool) {
-        weft_kind pools;
-        group->runner = pool_runner(group->options.pool, &pools);
-        group->borrowed = true;
-        return pools == kind && !group->options.context_bytes ? 0 : -EINVAL;
-    }
+    if (group->options.attempts_max > 1)
+        return -ENOTSUP; /* only a pool tries again */
+    if (group->options.pool)
+        return borrow_runner(group, kind);
     switch (kind) {
     case WEFT_SERIAL:
         return serial_runner_open(&group->runner, &group->options);
