@@ -378,7 +378,8 @@ static int start_workers(weft_pool *pool)
     pool->workers = calloc(n, sizeof *pool->workers);
     if (!pool->workers)
         return -ENOMEM;
-    thread_set_init(&pool->threads, pool->options.name, pool->options.stack_bytes);
+    bool runs_calls = pool->kind == WEFT_THREADS; /* else it is not meant for these threads */
+    thread_set_init(&pool->threads, pool->options.name, runs_calls ? pool->options.stack_bytes : 0);
     pool->usable = n;
     for (uint32_t i = 0; i < n; i++) {
         pool->workers[i] = (struct worker){ .pool = pool, .number = i };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "pool/pool.h"
 #include "process/remote.h"
@@ -33,6 +34,7 @@ static int make_ready(struct process *process, struct open_failure *ret_failure)
     case -ECHILD:
         say(ret_failure, failed.status, "a worker could not enter",
             failed.text[0] ? failed.text : weft_strerror(failed.status));
+        free(failed.result); /* enter may have returned something, too */
         return failed.status;
     case -EPIPE:
         if (process_wait(process, &end, WEFT_FOREVER) < 0)
