@@ -225,3 +225,16 @@ TEST(a_map_of_kind_serial_ends_at_its_deadline)
         EXPECT_EQ(outcomes[i].how, WEFT_CANCELLED);
     weft_pool_close(pool);
 }
+
+/* ---- options of processes */
+
+TEST(the_size_of_stacks_is_not_for_processes)
+{
+    weft_pool *pool;
+    EXPECT_EQ(weft_init(), 0);
+    DESCRIPTORS_COUNT_FROM_HERE();
+    weft_options options = { .workers = 1, .stack_bytes = 1 };
+    EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &options), 0);
+    (void)run_give_pid(pool);
+    weft_pool_close(pool);
+}
