@@ -28,9 +28,11 @@ typedef struct weft_group weft_group;
 
 /*
  * Opens a group whose calls run as the given kind, or on options->pool.
- * Returns  0 and *ret_group, to be closed; -EINVAL: no such kind, reserved words set, or a pool of
- *          another kind; -ENOTSUP: a promise that the kind cannot keep; -EFAULT: context could not
- *          be seen by the strands; -ENOTCONN: processes without weft_init(); -ENOMEM.
+ * Returns  0 and *ret_group, to be closed; -EINVAL: no such kind, reserved words set, a pool of
+ *          another kind, or a context beside a pool; -ENOTSUP: a promise that the kind cannot
+ *          keep, attempts_max, or call_timeout_ns beside a pool, which has its own; -EFAULT:
+ *          context could not be seen by the strands; -ENOTCONN: processes without weft_init();
+ *          -ENOMEM.
  */
 int weft_group_open(weft_group **ret_group, weft_kind kind, const weft_options *options) WEFT_USE;
 

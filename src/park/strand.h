@@ -79,6 +79,9 @@ extern __thread struct strand *strand_current __attribute__((tls_model("initial-
 
 struct strand *strand_attach(void);
 
+/* Makes the calling thread another strand than it was: for a child, after a fork. */
+void strand_renew(void);
+
 /* The calling strand's record. Never fails. */
 static inline struct strand *strand_self(void)
 {

@@ -32,6 +32,12 @@ struct strand *strand_attach(void)
     return self;
 }
 
+void strand_renew(void)
+{
+    thread_record = (struct strand){ 0 };
+    strand_attach();
+}
+
 static int thread_sleep(struct strand *self, weft_deadline deadline)
 {
     uint32_t token = TOKEN_EMPTY;

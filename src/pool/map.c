@@ -278,8 +278,12 @@ static int start_all(struct map *map, weft_deadline deadline)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < map->slots_count; i++)
         rc = start(map, map->slots[i], deadline);
-    while (rc == 0 && map->pool->kind == WEFT_SERIAL && has_more(map))
-        rc = weft_cancelled() ? -ECANCELED : start(map, map->slots[0], deadline);
+    while (rc == 0 && map->pool->kind == WEFT_SERIAL && has_more(map)) {
+        bool late = !weft_left(weft_sooner(deadline, weft_scope_deadline()));
+        rc = weft_cancelled() ? -ECANCELED
+             : late           ? -ETIMEDOUT
+                              : start(map, map->slots[0], deadline);
+    }
     return rc;
 }
 
@@ -292,11 +296,11 @@ static bool is_running(struct map *map)
 }
 
 /* Runs a slot that nobody has started, if the caller is a worker of this very pool. */
-static bool help(struct map *map)
+static bool help(struct map *map, weft_deadline deadline)
 {
     const struct runner_ops *ops = map->pool->runner.ops;
     for (size_t i = 0; ops->help && i < map->slots_count; i++)
-        if (ops->help(&map->pool->runner, map->slots[i]))
+        if (ops->help(&map->pool->runner, map->slots[i], deadline))
             return true;
     return false;
 }
@@ -304,7 +308,7 @@ static bool help(struct map *map)
 static int wait_all(struct map *map, weft_deadline deadline, unsigned flags)
 {
     while (is_running(map)) {
-        if (help(map))
+        if (help(map, deadline))
             continue;
         struct park_node node;
         signal_arm(&map->changed, &node);
@@ -330,6 +334,7 @@ int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadl
     clear_results(spec);
     if (!spec->count)
         return 0;
+    pool_count_in(pool);
     rc = make_slots(&map);
     if (rc == 0) {
         rc = start_all(&map, deadline);
@@ -343,5 +348,6 @@ int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadl
     for (size_t i = map.next; i < spec->count; i++)
         mark_unstarted(spec, i);
     free_slots(&map);
+    pool_count_out(pool);
     return rc;
 }

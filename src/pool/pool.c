@@ -86,21 +86,25 @@ static void push(weft_pool *pool, weft_future *future)
     pool->queued++;
 }
 
-/* Runs a future on a worker and keeps note of it, for those who terminate the pool. */
-static void run(struct worker *worker, weft_future *future)
+/* Keeps note of what runs, for those who terminate the pool. Who does so before this note has not
+ * found the future, neither in the queue nor here: then it is cancelled now. */
+void pool_run(struct worker *worker, weft_future *future)
 {
     weft_pool *pool = worker->pool;
     future_ref(future);
     weft_lock_lock(&pool->lock);
-    weft_future *outer = worker->current;
-    worker->current = future;
+    bool stop = pool->terminated;
+    struct running running = { future, worker->running, stop };
+    worker->running = &running;
     weft_lock_release(&pool->lock);
+    if (stop)
+        weft_future_cancel(future);
 
     worker->calls++;
     pool->backend->run(worker, future);
 
     weft_lock_lock(&pool->lock);
-    worker->current = outer;
+    worker->running = running.outer;
     weft_lock_release(&pool->lock);
     future_unref(future);
 }
@@ -181,7 +185,7 @@ static void worker_main(void *ctx)
     strand_self()->worker_of = worker;
     bool open = open_worker(worker, &failure);
     for (weft_future *future; open && (future = take(pool));) {
-        run(worker, future);
+        pool_run(worker, future);
         if (is_spent(worker)) {
             pool->backend->close(worker);
             open = !is_closing(pool) && open_worker(worker, &failure);
@@ -217,26 +221,45 @@ static bool unqueue(weft_pool *pool, weft_future *future)
     return queued;
 }
 
-static bool help(struct runner *runner, weft_future *future)
+/* Why a wait of the calling strand would end at once; 0: it would not. */
+static int why_not_wait(weft_deadline deadline)
+{
+    if (strand_cancelled(strand_self()))
+        return -ECANCELED;
+    return weft_left(weft_sooner(deadline, weft_scope_deadline())) ? 0 : -ETIMEDOUT;
+}
+
+static bool help(struct runner *runner, weft_future *future, weft_deadline deadline)
 {
     weft_pool *pool = (weft_pool *)runner;
     struct worker *worker = nesting_worker(pool);
-    if (!worker || !unqueue(pool, future))
+    if (!worker || why_not_wait(deadline) < 0 || !unqueue(pool, future))
         return false;
-    run(worker, future);
+    pool_run(worker, future);
     return true;
+}
+
+/* Runs whatever comes first, without the scopes that are around the worker's own call. */
+static void run_stranger(struct worker *worker)
+{
+    weft_pool *pool = worker->pool;
+    struct strand *self = strand_self();
+    weft_scope *scope = self->scope;
+    weft_lock_lock(&pool->lock);
+    weft_future *future = pop(pool);
+    weft_lock_release(&pool->lock);
+    self->scope = NULL;
+    if (future)
+        pool_run(worker, future);
+    self->scope = scope;
 }
 
 /* Makes room in the backlog: a worker of this pool runs a call, others wait. 0; or an error. */
 static int make_room(weft_pool *pool, weft_deadline deadline)
 {
     struct worker *worker = nesting_worker(pool);
-    if (worker) {
-        weft_lock_lock(&pool->lock);
-        weft_future *future = pop(pool);
-        weft_lock_release(&pool->lock);
-        if (future)
-            run(worker, future);
+    if (worker && why_not_wait(deadline) == 0) {
+        run_stranger(worker);
         return 0;
     }
     if (deadline.ns <= 0)
@@ -315,15 +338,14 @@ static const struct runner_ops pool_ops = {
     .forget = forget,
 };
 
-static void count_in(weft_pool *pool)
+void pool_count_in(weft_pool *pool)
 {
     weft_lock_lock(&pool->lock);
     pool->live++;
     weft_lock_release(&pool->lock);
 }
 
-/* The pool may be gone after it. */
-static void count_out(weft_pool *pool)
+void pool_count_out(weft_pool *pool)
 {
     weft_lock_lock(&pool->lock);
     if (--pool->live == 0)
@@ -334,7 +356,7 @@ static void count_out(weft_pool *pool)
 static void on_ended(struct future_owner *owner, weft_future *future)
 {
     future_unref(future);
-    count_out(CONTAINER(owner, weft_pool, owner));
+    pool_count_out(CONTAINER(owner, weft_pool, owner));
 }
 
 static int check_processes(const weft_options *options)
@@ -356,7 +378,8 @@ static int start_workers(weft_pool *pool)
     pool->workers = calloc(n, sizeof *pool->workers);
     if (!pool->workers)
         return -ENOMEM;
-    thread_set_init(&pool->threads, pool->options.name, pool->options.stack_bytes);
+    bool runs_calls = pool->kind == WEFT_THREADS; /* else it is not meant for these threads */
+    thread_set_init(&pool->threads, pool->options.name, runs_calls ? pool->options.stack_bytes : 0);
     pool->usable = n;
     for (uint32_t i = 0; i < n; i++) {
         pool->workers[i] = (struct worker){ .pool = pool, .number = i };
@@ -377,6 +400,7 @@ static int open_kind(weft_pool *pool)
     switch (pool->kind) {
     case WEFT_SERIAL:
         pool->runner.ops = &pool_serial_ops;
+        pool->backend = &threads_backend; /* to run calls, which is the same */
         return pool_serial_open(pool);
     case WEFT_THREADS:
         pool->backend = &threads_backend;
@@ -434,10 +458,10 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
     future->call.pub.index = add_relaxed(&pool->next_index, 1); /* relaxed: only a number */
     if (ret_future)
         future_ref(future);
-    count_in(pool);
+    pool_count_in(pool);
     rc = pool->runner.ops->start(&pool->runner, future, deadline);
     if (rc < 0) {
-        count_out(pool);
+        pool_count_out(pool);
         if (ret_future)
             future_unref(future);
         future_unref(future);
@@ -448,22 +472,29 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
     return 0;
 }
 
-/* What a worker runs, with a reference; NULL: nothing. */
-static weft_future *current_of(weft_pool *pool, struct worker *worker)
+/* The innermost call of a worker that is not cancelled yet, with a reference; NULL: none. */
+static weft_future *take_to_stop(weft_pool *pool, struct worker *worker)
 {
+    weft_future *future = NULL;
     weft_lock_lock(&pool->lock);
-    weft_future *future = worker->current;
-    if (future)
+    struct running *running = worker->running;
+    while (running && running->stopping)
+        running = running->outer;
+    if (running) {
+        running->stopping = true;
+        future = running->future;
         future_ref(future);
+    }
     weft_lock_release(&pool->lock);
     return future;
 }
 
 /* Refuses what comes. */
-static void stop(weft_pool *pool)
+static void stop(weft_pool *pool, bool terminate)
 {
     weft_lock_lock(&pool->lock);
     pool->closing = true;
+    pool->terminated |= terminate;
     weft_lock_release(&pool->lock);
     signal_raise(&pool->work, UINT32_MAX);
     signal_raise(&pool->room, UINT32_MAX);
@@ -471,7 +502,7 @@ static void stop(weft_pool *pool)
 
 void weft_pool_terminate(weft_pool *pool)
 {
-    stop(pool);
+    stop(pool, true);
     for (;;) {
         weft_lock_lock(&pool->lock);
         weft_future *future = pop(pool);
@@ -482,11 +513,10 @@ void weft_pool_terminate(weft_pool *pool)
         future_unref(future);
     }
     for (uint32_t i = 0; i < pool_workers(pool); i++) {
-        weft_future *future = current_of(pool, &pool->workers[i]);
-        if (!future)
-            continue;
-        weft_future_cancel(future);
-        future_unref(future);
+        for (weft_future *future; (future = take_to_stop(pool, &pool->workers[i]));) {
+            weft_future_cancel(future);
+            future_unref(future);
+        }
     }
 }
 
@@ -514,7 +544,7 @@ void weft_pool_close(weft_pool *pool)
 {
     if (!pool)
         return;
-    stop(pool);
+    stop(pool, false);
     if (pool->kind != WEFT_SERIAL)
         thread_set_join(&pool->threads);
     wait_drained(pool);

@@ -45,6 +45,13 @@ struct pool_backend {
 extern const struct pool_backend threads_backend;
 extern const struct pool_backend processes_backend;
 
+/* A call that a worker runs: on the stack of whoever runs it. */
+struct running {
+    weft_future *future;   /* with a reference */
+    struct running *outer; /* the call that this one runs inside of */
+    bool stopping;         /* guarded by the pool's lock: terminate has cancelled it */
+};
+
 struct worker {
     weft_pool *pool;
     uint32_t number;
@@ -52,7 +59,7 @@ struct worker {
     bool lost;               /* own: what ran its calls is gone; it must be opened again */
     void *state;             /* own: what enter gave (serial, threads) */
     struct process *process; /* own: runs its calls (processes) */
-    weft_future *current;    /* guarded by the pool's lock: what it runs, with a reference */
+    struct running *running; /* guarded by the pool's lock: what it runs, innermost first */
 };
 
 struct weft_pool {
@@ -69,9 +76,10 @@ struct weft_pool {
     uint32_t queued;
     uint32_t usable;             /* workers that have not been given up */
     bool closing;                /* nothing new; workers end when the queue is empty */
+    bool terminated;             /* what is still about to run is cancelled */
     struct open_failure failure; /* why the last worker was given up, when usable is 0 */
     uint64_t next_index;         /* atomic, not guarded */
-    uint32_t live;               /* submitted by themselves, not ended */
+    uint32_t live;               /* submitted by themselves and not ended, and maps */
     struct signal drained;       /* raised under the lock: live is 0 */
     struct signal work;          /* raised when there is something to take, or closing */
     struct signal room;          /* raised when the backlog has room, or closing */
@@ -83,6 +91,9 @@ struct weft_pool {
  * the worker's number. False: it was cancelled, and the runner's reference is gone.
  */
 bool pool_begin(struct worker *worker, weft_future *future);
+
+/* Runs and ends a future on a worker. Takes the runner's reference. */
+void pool_run(struct worker *worker, weft_future *future);
 
 /* Runs enter, if there is one, in the calling strand; *ret_failure is set on failure. */
 int pool_enter(struct worker *worker, struct open_failure *ret_failure);
@@ -100,6 +111,13 @@ int pool_requeue(weft_pool *pool, weft_future *future);
 extern const struct runner_ops pool_serial_ops;
 int pool_serial_open(weft_pool *pool);
 void pool_serial_close(weft_pool *pool);
+
+/*
+ * What uses the pool, from within a function of the pool that anybody may call: closing it waits
+ * until it is counted out. The pool may be gone after that.
+ */
+void pool_count_in(weft_pool *pool);
+void pool_count_out(weft_pool *pool);
 
 /* How many workers it has; 1 for kind serial. */
 uint32_t pool_workers(const weft_pool *pool);

@@ -2,14 +2,18 @@
 /*
  * pool/processes.c: the back end whose workers are processes. Each worker's thread owns one and
  * sends it one call at a time, so that when it dies it is known which call it was running: that
- * call has crashed, or is tried again on a fresh process, and nothing else is touched.
+ * call has crashed, or is tried again on a fresh process, and nothing else is touched. A process
+ * may also die between two calls; then the second has not begun, and goes to a fresh process.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "pool/pool.h"
 #include "process/remote.h"
+
+enum { UNBEGUN_MAX = 8 };
 
 static void say(struct open_failure *failure, int error, const char *what, const char *detail)
 {
@@ -30,6 +34,7 @@ static int make_ready(struct process *process, struct open_failure *ret_failure)
     case -ECHILD:
         say(ret_failure, failed.status, "a worker could not enter",
             failed.text[0] ? failed.text : weft_strerror(failed.status));
+        free(failed.result); /* enter may have returned something, too */
         return failed.status;
     case -EPIPE:
         if (process_wait(process, &end, WEFT_FOREVER) < 0)
@@ -78,18 +83,32 @@ static int open_worker(struct worker *worker, struct open_failure *ret_failure)
     return rc;
 }
 
-/* True: the call crashed its process, and may be tried on another, which is there. */
-static bool try_again(struct worker *worker, weft_future *future, const struct remote *remote)
+/*
+ * True: the call goes to another process, which is there. It crashed its own and may be tried
+ * again; or it has not begun, as its process had died before (if that happens again and again, it
+ * counts as crashed).
+ */
+static bool try_again(struct worker *worker, weft_future *future, const struct remote *remote,
+                      int *unbegun_times)
 {
     struct open_failure failure;
-    return remote->fate == REMOTE_CRASHED &&
-           future->outcome.attempts < worker->pool->options.attempts_max &&
-           !future_cancel_asked(future) && open_worker(worker, &failure) == 0;
+    weft_outcome *outcome = &future->outcome;
+    if (remote->fate != REMOTE_CRASHED)
+        return false;
+    bool unbegun = remote->unbegun && (*unbegun_times)++ < UNBEGUN_MAX;
+    if (!unbegun && outcome->attempts >= worker->pool->options.attempts_max)
+        return false;
+    if (future_cancel_asked(future) || open_worker(worker, &failure) < 0)
+        return false;
+    if (!unbegun)
+        future->call.pub.attempt = ++outcome->attempts;
+    return true;
 }
 
 static void run(struct worker *worker, weft_future *future)
 {
     struct remote remote;
+    int unbegun_times = 0;
     if (!pool_begin(worker, future))
         return;
     for (;;) {
@@ -98,9 +117,8 @@ static void run(struct worker *worker, weft_future *future)
             process_close(worker->process);
             worker->process = NULL;
         }
-        if (!try_again(worker, future, &remote))
+        if (!try_again(worker, future, &remote, &unbegun_times))
             break;
-        future->call.pub.attempt = ++future->outcome.attempts;
     }
     worker->lost = !worker->process;
     future_leave_strand(future);

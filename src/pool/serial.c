@@ -26,9 +26,12 @@ static void leave(weft_pool *pool)
     pool->workers->calls = 0;
 }
 
+/* The strand that ran the last call may still be on its way out of start(). */
 void pool_serial_close(weft_pool *pool)
 {
+    weft_rlock_lock(&pool->one);
     leave(pool);
+    weft_rlock_release(&pool->one);
 }
 
 /* Enters anew after so many calls, if the options say so. By the outermost call only. */
@@ -55,9 +58,7 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
     if (rc == 0 && !pool->usable) {
         pool_fail(future, &pool->failure);
     } else if (rc == 0) {
-        pool->workers->calls++;
-        if (pool_begin(pool->workers, future))
-            future_call(future);
+        pool_run(pool->workers, future);
     }
     weft_rlock_release(&pool->one);
     return rc;

@@ -24,8 +24,9 @@ enum channel_type {
 struct setup_head {
     int (*enter)(weft_call *, void **);
     void (*leave)(void *);
-    void *context; /* the pointer, if has_body is not set */
-    uint64_t has_body;
+    void *context;   /* the pointer, if has_body is not set */
+    uint32_t *begun; /* shared: set when a call begins; may be NULL */
+    uint64_t has_body, unused;
     char name[16];
 };
 

@@ -23,6 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <weft/program.h>
+
+#include "base/atomic.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
 #include "process/process.h"
@@ -39,7 +42,8 @@ struct process {
     enum state state;
     struct process_end end; /* if ENDED */
     bool ready;
-    int pidfd; /* constant after process_open() */
+    uint32_t *begun; /* shared with the process: whether it has begun a call; NULL: no memory */
+    int pidfd;       /* constant after process_open() */
     pid_t pid;
 };
 
@@ -113,6 +117,7 @@ static int send_setup(struct process *process, const struct process_options *opt
         .enter = options->enter,
         .leave = options->leave,
         .context = has_body ? NULL : (void *)options->context,
+        .begun = process->begun,
         .has_body = has_body,
     };
     if (options->name)
@@ -136,10 +141,14 @@ int process_open(struct process **ret, const struct process_options *options)
     process->state = RUNNING;
     process->ready = false;
     process->pidfd = -1;
+    process->begun = NULL;
     int rc = receive_start(process);
-    if (rc == 0)
+    if (rc == 0) {
+        process->begun = weft_shared_alloc(64); /* a cache line of its own */
         rc = send_setup(process, options);
+    }
     if (rc < 0) { /* if it lives, it ends when the channel does, and the zygote reaps it */
+        weft_shared_free(process->begun);
         descriptors_close(process->pidfd);
         channel_deinit(&process->channel);
         free(process);
@@ -192,6 +201,8 @@ int process_send(struct process *process, weft_fn *fn, const weft_call *call)
                               .has_body = call->arg != NULL };
     if (process->state != RUNNING || zygote_is_strange())
         return 0;
+    if (process->begun)
+        store_relaxed(process->begun, 0); /* relaxed: the message that follows orders it */
     int rc = channel_send(process->channel.fd, CHANNEL_CALL, &head, sizeof head, call->arg,
                           call->arg ? call->arg_bytes : 0);
     if (rc == -EPIPE)
@@ -211,6 +222,12 @@ int process_receive(struct process *process, struct process_result *ret, weft_de
             return take_result(process, ret);
         process->ready = process->channel.head.result.status >= 0; /* READY that nobody awaited */
     }
+}
+
+bool process_began(const struct process *process)
+{
+    /* relaxed: the word of the end, which the zygote sent, orders it */
+    return !process->begun || load_relaxed(process->begun);
 }
 
 /* ---- end */
@@ -257,6 +274,8 @@ void process_close(struct process *process)
         process_signal(process, SIGKILL);
         wait_for_end(process, NULL);
     }
+    if (process->state == ENDED)
+        weft_shared_free(process->begun); /* else the process may still write to it */
     descriptors_close(process->pidfd);
     channel_deinit(&process->channel);
     free(process);

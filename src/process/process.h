@@ -69,6 +69,12 @@ int process_send(struct process *, weft_fn *fn, const weft_call *call);
  */
 int process_receive(struct process *, struct process_result *ret, weft_deadline deadline);
 
+/*
+ * Whether the process, which has ended, had begun the call that it was sent last; true if nobody
+ * knows.
+ */
+bool process_began(const struct process *);
+
 /* Sends a signal to the process; nothing happens if it has ended (no other process is ever hit). */
 void process_signal(struct process *, int signo);
 

@@ -87,6 +87,7 @@ static void receive(struct remote *remote, struct process *process, weft_future 
     case -EPIPE:
         wait_for_end(remote, process);
         remote->fate = REMOTE_CRASHED;
+        remote->unbegun = !process_began(process);
         break;
     case -ETIMEDOUT:
         kill_now(remote, process, REMOTE_OVERDUE);

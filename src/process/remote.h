@@ -20,7 +20,8 @@ enum remote_fate {
 
 struct remote {
     enum remote_fate fate;
-    bool usable; /* the process can run another call */
+    bool usable;  /* the process can run another call */
+    bool unbegun; /* crashed: the process died before it began the call */
     int status;
     struct process_end end; /* of the process, unless usable */
     pid_t pid;

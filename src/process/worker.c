@@ -4,6 +4,9 @@
  *
  *   STARTED -> SETUP comes, enter runs -> READY -> (CALL comes, fn runs -> RESULT)* -> leave, end
  *
+ * It is a strand of its own, without the scopes, values and name that its ancestor, the program's
+ * first strand, had when it called weft_init().
+ *
  * It ends when its owner closes the channel, or shuts its half of it, after what it runs. It ends
  * by _exit(): the handlers that the program registered by atexit() are the program's, to be run
  * once, there. (A call that calls exit() itself does run them.) Output is flushed after enter, each
@@ -23,12 +26,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <weft/self.h>
-
+#include "base/atomic.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
 #include "process/worker.h"
 #include "strand/call.h"
+#include "strand/self.h"
 
 static struct channel channel;
 static struct setup_head setup;
@@ -127,6 +130,8 @@ static int run(struct call *call)
                                   (size_t)head->ret_bytes);
         call->pub.ret_bytes = head->ret_bytes;
     }
+    if (setup.begun)
+        store_relaxed(setup.begun, 1); /* relaxed: it is read after the end of this process */
     return head->fn(&call->pub);
 }
 
@@ -141,6 +146,7 @@ static void run_call(void)
 void worker_run(int channel_fd)
 {
     channel_init(&channel, channel_fd);
+    strand_renew();
     say_started();
     if (channel_receive(&channel, NULL) < 0 || channel.first.type != CHANNEL_SETUP)
         end(EXIT_SUCCESS);
@@ -150,5 +156,6 @@ void worker_run(int channel_fd)
         run_call();
     if (setup.leave)
         setup.leave(worker);
+    locals_drop(strand_self());
     end(EXIT_SUCCESS);
 }

@@ -255,8 +255,8 @@ static int ended_result(const weft_future *future)
 
 int weft_future_wait(weft_future *future, weft_deadline deadline)
 {
-    if (!has_ended(future) && future->runner && future->runner->ops->help && deadline.ns > 0)
-        (void)future->runner->ops->help(future->runner, future);
+    if (!has_ended(future) && future->runner && future->runner->ops->help)
+        (void)future->runner->ops->help(future->runner, future, deadline);
     while (!has_ended(future)) {
         int rc = weft_event_wait(&future->ended, deadline);
         if (rc < 0)

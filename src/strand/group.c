@@ -58,14 +58,23 @@ static const struct waitable_ops group_waitable = {
     .disarm = disarm_next,
 };
 
+static int borrow_runner(weft_group *group, weft_kind kind)
+{
+    const weft_options *options = &group->options;
+    weft_kind pools;
+    group->runner = pool_runner(options->pool, &pools);
+    group->borrowed = true;
+    if (pools != kind || options->context_bytes)
+        return -EINVAL;
+    return options->call_timeout_ns ? -ENOTSUP : 0; /* the pool's workers know the pool's only */
+}
+
 static int open_runner(weft_group *group, weft_kind kind)
 {
-    if (group->options.pool) {
-        weft_kind pools;
-        group->runner = pool_runner(group->options.pool, &pools);
-        group->borrowed = true;
-        return pools == kind && !group->options.context_bytes ? 0 : -EINVAL;
-    }
+    if (group->options.attempts_max > 1)
+        return -ENOTSUP; /* only a pool tries again */
+    if (group->options.pool)
+        return borrow_runner(group, kind);
     switch (kind) {
     case WEFT_SERIAL:
         return serial_runner_open(&group->runner, &group->options);
@@ -224,7 +233,7 @@ static void on_ended(struct future_owner *owner, weft_future *future)
 }
 
 /* Runs a call of this group that has not started, if the caller is a worker of its pool. */
-static bool help(weft_group *group)
+static bool help(weft_group *group, weft_deadline deadline)
 {
     weft_future *unstarted = NULL;
     if (!group->runner->ops->help)
@@ -241,7 +250,7 @@ static bool help(weft_group *group)
     weft_lock_release(&group->lock);
     if (!unstarted)
         return false;
-    bool ran = group->runner->ops->help(group->runner, unstarted);
+    bool ran = group->runner->ops->help(group->runner, unstarted, deadline);
     future_unref(unstarted);
     return ran;
 }
@@ -270,7 +279,7 @@ int weft_group_next(weft_group *group, weft_future **ret_future, weft_deadline d
     while ((rc = try_next(group, ret_future)) == -EAGAIN) {
         if (deadline.ns <= 0)
             return -ETIMEDOUT;
-        if (help(group))
+        if (help(group, deadline))
             continue;
         struct park_node node;
         signal_arm(&group->changed, &node);
@@ -320,7 +329,7 @@ static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags)
     while (!all_ended(group)) {
         if (deadline.ns <= 0)
             return -ETIMEDOUT;
-        if (help(group))
+        if (help(group, deadline))
             continue;
         struct park_node node;
         signal_arm(&group->changed, &node);

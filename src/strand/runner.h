@@ -24,10 +24,11 @@ struct runner_ops {
 
     /*
      * The caller is about to wait for a future of this runner: if the caller is one of the
-     * runner's own workers and the future has not started, runs it. NULL: never.
+     * runner's own workers and the future has not started, runs it, unless the wait would end at
+     * once. NULL: never.
      * Returns  true: it did.
      */
-    bool (*help)(struct runner *runner, weft_future *future);
+    bool (*help)(struct runner *runner, weft_future *future, weft_deadline deadline);
 
     /*
      * A future that start() took was cancelled before anybody began it: whatever room it takes is

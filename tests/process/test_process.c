@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -820,4 +821,71 @@ TEST(process_open_needs_weft_init)
     EXPECT_EQ(process_open(&process, &(struct process_options){ 0 }), -ENOTCONN);
     EXPECT_EQ(process, NULL);
     process_close(NULL);
+}
+
+/* ---- the process as a strand */
+
+static atomic_int *dropped;
+
+static void drop(void *value)
+{
+    atomic_fetch_add(dropped, *(int *)value);
+}
+
+static int set_dropped(weft_call *call)
+{
+    dropped = *(atomic_int *const *)call->arg;
+    return 0;
+}
+
+static int set_local(weft_call *call)
+{
+    static int value = 7;
+    weft_local *local = *(weft_local *const *)call->arg;
+    EXPECT_EQ((uintptr_t)weft_local_get(local), 0);
+    return weft_local_set(local, &value);
+}
+
+TEST(process_drops_its_local_values_at_its_end)
+{
+    weft_local *local;
+    struct process_end end;
+    EXPECT_EQ(weft_local_open(&local, drop), 0);
+    EXPECT_EQ(weft_local_set(local, &local), 0);
+    begin();
+    struct process *process = open_process();
+    dropped = weft_shared_alloc(sizeof *dropped);
+    EXPECT_TRUE(dropped);
+    struct process_result result = run(process, set_dropped, &dropped, sizeof dropped);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(run(process, set_local, &local, sizeof local).status, 0);
+    process_finish(process);
+    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    EXPECT_EQ(atomic_load(dropped), 7);
+    process_close(process);
+    weft_shared_free(dropped);
+    EXPECT_EQ(weft_local_set(local, NULL), 0);
+    weft_local_close(local);
+}
+
+static int ask_strand(weft_call *call)
+{
+    EXPECT_EQ(weft_scope_deadline().ns, WEFT_FOREVER.ns);
+    EXPECT_EQ(weft_yield(), 0);
+    return weft_call_return(call, weft_self_name(), strlen(weft_self_name()) + 1);
+}
+
+TEST(process_is_in_no_scope_of_the_programs)
+{
+    weft_scope scope;
+    weft_self_set_name("conductor");
+    weft_scope_enter(&scope, weft_after(WEFT_S), 0);
+    begin();
+    struct process *process = open_process();
+    struct process_result result = run(process, ask_strand, NULL, 0);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_STR((const char *)result.result, "test");
+    free(result.result);
+    process_close(process);
+    weft_scope_leave(&scope);
 }
