@@ -47,22 +47,22 @@ static void engine_close(void *value)
     free(engine);
 }
 
-static int engine_open(struct engine **ret_engine)
+/* NULL: out of memory. */
+static struct engine *engine_open(void)
 {
     struct engine *engine = malloc(sizeof *engine);
 
     if (engine == NULL)
-        return -ENOMEM;
+        return NULL;
     engine->multi = curl_multi_init();
     if (engine->multi == NULL) {
         free(engine);
-        return -ENOMEM;
+        return NULL;
     }
     curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, (long)WEFT_CURL_IDLE_MAX);
     engine->forks = forks;
     engine->in_use = false;
-    *ret_engine = engine;
-    return 0;
+    return engine;
 }
 
 static void count_fork(void)
@@ -89,42 +89,32 @@ int weft_curl_init(void)
     return weft_once_run(&once, prepare, NULL);
 }
 
-/* The thread's own engine, made when it is first asked for. */
-static int engine_of_thread(struct engine **ret_engine)
+/* The thread's own engine, made when it is first asked for. NULL: out of memory. */
+static struct engine *engine_of_thread(void)
 {
     struct engine *engine = pthread_getspecific(key);
-    int rc;
 
-    if (engine != NULL && engine->forks == forks) {
-        *ret_engine = engine;
-        return 0;
-    }
+    if (engine != NULL && engine->forks == forks)
+        return engine;
     free(engine); /* only the parent may close its connections */
     (void)pthread_setspecific(key, NULL);
-    rc = engine_open(&engine);
-    if (rc < 0)
-        return rc;
-    rc = pthread_setspecific(key, engine);
-    if (rc != 0) {
+    engine = engine_open();
+    if (engine != NULL && pthread_setspecific(key, engine) != 0) {
         engine_close(engine);
-        return -rc;
+        return NULL;
     }
-    *ret_engine = engine;
-    return 0;
+    return engine;
 }
 
-static int engine_take(struct engine **ret_engine)
+static struct engine *engine_take(void)
 {
-    struct engine *engine = NULL;
-    int rc = engine_of_thread(&engine);
+    struct engine *engine = engine_of_thread();
 
-    if (rc == 0 && engine->in_use)
-        rc = engine_open(&engine);
-    if (rc < 0)
-        return rc;
-    engine->in_use = true;
-    *ret_engine = engine;
-    return 0;
+    if (engine != NULL && engine->in_use)
+        engine = engine_open();
+    if (engine != NULL)
+        engine->in_use = true;
+    return engine;
 }
 
 static void engine_give_back(struct engine *engine)
@@ -244,15 +234,15 @@ static void tell_scope(weft_deadline scope)
 int weft_curl_perform(CURL *easy, CURLcode *ret_code, weft_deadline deadline)
 {
     weft_deadline scope = weft_scope_deadline();
-    struct engine *engine = NULL;
 
     if (easy == NULL || ret_code == NULL)
         return -EINVAL;
     int rc = weft_curl_init();
-    if (rc == 0)
-        rc = engine_take(&engine);
     if (rc < 0)
         return rc;
+    struct engine *engine = engine_take();
+    if (engine == NULL)
+        return -ENOMEM;
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     rc = transfer_cancellably(engine->multi, easy, ret_code, weft_sooner(deadline, scope));
     engine_give_back(engine);

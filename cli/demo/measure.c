@@ -221,7 +221,7 @@ int measure_run(const char *const argv[], pid_t other, void (*on_line)(const cha
     struct lines lines = { .on_line = on_line, .ctx = ctx };
     struct sum sum = { .other = other };
     double start_s = now_s();
-    int out;
+    int out = -1;
 
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         return -errno;

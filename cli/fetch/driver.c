@@ -33,10 +33,10 @@
 #include <string.h>
 
 /* In flight and waiting together. */
-enum { JOBS_MAX = 16384, IN_FLIGHT_SPARE = 128, LANDINGS_AT_ONCE = 256 };
+enum { JOBS_MAX = 16384, IN_FLIGHT_SPARE = 256, LANDINGS_AT_ONCE = 256 };
 
 /* Results that come closer to each other than this are taken together. */
-#define PAUSE_NS WEFT_MS
+#define PAUSE_NS (2 * WEFT_MS)
 
 struct driver {
     const struct settings *settings;

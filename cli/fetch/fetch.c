@@ -17,9 +17,10 @@
 
 #include <weft/curl.h>
 
-#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Each worker holds a handful of descriptors, so the usual soft limit of 1024 is soon reached. */
 static void raise_descriptor_limit(void)
@@ -43,43 +44,54 @@ static int prepare(const struct settings *settings)
 }
 
 /* Waits for the driver, and cancels it when the user does not want to wait. */
-static int supervise(weft_group *group)
+static void supervise(weft_group *group, int group_fd, int signals)
 {
-    weft_future *driver = NULL;
-    weft_case cases[] = {
-        { .op = WEFT_NEXT, .on.group = group, .item = &driver },
-        { .op = WEFT_SET, .on.event = &interrupts.stop },
-    };
-    int rc;
+    struct pollfd fds[] = { { .fd = group_fd, .events = POLLIN },
+                            { .fd = signals, .events = POLLIN } };
 
-    while ((rc = weft_select(cases, 2, WEFT_FOREVER)) == 1) {
-        weft_group_cancel(group);
-        cases[1].on.event = NULL;
+    for (;;) {
+        if (poll(fds, 2, -1) < 0)
+            continue; /* EINTR: by a debugger */
+        if (fds[0].revents != 0)
+            return;
+        interrupts_read(signals);
+        if (weft_event_is_set(&interrupts.stop))
+            weft_group_cancel(group);
     }
-    if (rc == 0)
-        rc = cases[0].result;
-    if (rc == 0)
+}
+
+/* Runs the driver as a strand. Returns what it returned, an exit code, or -errno. */
+static int run_driver(const struct settings *settings, int signals)
+{
+    weft_group *group = NULL;
+    weft_future *driver = NULL;
+    int rc = weft_group_open(&group, WEFT_THREADS, &(weft_options){ .name = "driver" });
+    int fd = rc == 0 ? weft_group_fd(group) : rc;
+
+    if (fd >= 0)
+        rc = weft_group_submit(group, drive, &settings, sizeof(struct settings *), &driver,
+                               WEFT_FOREVER);
+    else
+        rc = fd;
+    if (rc == 0) {
+        supervise(group, fd, signals);
         rc = weft_future_outcome(driver)->status;
+    }
     weft_future_close(driver);
+    weft_group_close(group);
     return rc;
 }
 
 static int run(const struct settings *settings)
 {
-    weft_group *group = NULL;
-    weft_future *driver = NULL;
     int rc = prepare(settings);
+    int signals = rc == 0 ? interrupts_open() : rc;
 
-    interrupts_catch();
-    if (rc == 0)
-        rc = weft_group_open(&group, WEFT_THREADS, &(weft_options){ .name = "driver" });
-    if (rc == 0)
-        rc = weft_group_submit(group, drive, &settings, sizeof(struct settings *), &driver,
-                               WEFT_FOREVER);
-    if (rc == 0)
-        rc = supervise(group);
-    weft_future_close(driver);
-    weft_group_close(group);
+    rc = signals;
+    if (signals >= 0) {
+        rc = run_driver(settings, signals);
+        close(signals);
+    }
     if (rc < 0) {
         fprintf(stderr, "weft fetch: %s\n", weft_strerror(rc));
         return EXIT_FAILED;

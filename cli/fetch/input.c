@@ -44,6 +44,7 @@ struct reader {
 };
 
 struct input {
+    struct reader reader;
     weft_queue *queue; /* of struct batch * */
     weft_group *group; /* of the one strand */
     struct batch *batch;
@@ -278,37 +279,39 @@ static int read_all(weft_call *call)
     for (size_t i = 0; rc == 0 && i < files->count; i++)
         rc = report(reader, files->items[i], read_file(reader, files->items[i]));
     weft_queue_shutdown(reader->queue, false);
-    free(reader);
     return rc;
 }
 
 /* ---- the taker */
 
+static int start_reader(struct input *input, const struct settings *settings)
+{
+    struct reader *reader = &input->reader;
+
+    *reader = (struct reader){ settings, input->queue, &input->streaming, &input->errors };
+    int rc = weft_group_open(&input->group, WEFT_THREADS, &(weft_options){ .name = "reader" });
+    if (rc < 0)
+        return rc;
+    /* The pointer's bytes: the strand is a thread, and ends before what it points to. */
+    return weft_group_start(input->group, read_all, &reader, sizeof(struct reader *));
+}
+
 int input_open(struct input **ret_input, const struct settings *settings)
 {
     struct input *input = calloc(1, sizeof *input);
-    struct reader *reader = malloc(sizeof *reader);
-    int rc = -ENOMEM;
 
-    if (input == NULL || reader == NULL)
-        goto fail;
-    rc = weft_queue_open(&input->queue, sizeof(struct batch *), BATCHES_AHEAD, 0);
-    if (rc < 0)
-        goto fail;
+    if (input == NULL)
+        return -ENOMEM;
     input->operands_only = settings->inputs.count == 0 ? settings->urls_count : 0;
-    *reader = (struct reader){ settings, input->queue, &input->streaming, &input->errors };
-    rc = weft_group_open(&input->group, WEFT_THREADS, &(weft_options){ .name = "reader" });
+    int rc = weft_queue_open(&input->queue, sizeof(struct batch *), BATCHES_AHEAD, 0);
     if (rc == 0)
-        /* The pointer's bytes: the strand is a thread and frees what it points to. */
-        rc = weft_group_start(input->group, read_all, &reader, sizeof(struct reader *));
-    if (rc < 0)
-        goto fail;
+        rc = start_reader(input, settings);
+    if (rc < 0) {
+        input_close(input);
+        return rc;
+    }
     *ret_input = input;
     return 0;
-fail:
-    free(reader);
-    input_close(input);
-    return rc;
 }
 
 void input_close(struct input *input)

@@ -1,34 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/* Ctrl-C, as events. A handler may do little, but it may post an event, for which strands wait as
- * they wait for anything else. A third Ctrl-C changes nothing: stopping is already under way and
- * takes care that no half-written file remains. */
+/* Ctrl-C, as events. The signals are blocked in all threads and read from a descriptor, by the main
+ * strand, so that no handler ever runs in the middle of anything. A signal that was ignored when
+ * the program started (in the background, under nohup) stays ignored. A third Ctrl-C changes
+ * nothing: stopping is already under way and takes care that no half-written file remains. */
 #include "interrupt.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <stddef.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 struct interrupts interrupts = { WEFT_EVENT_INIT, WEFT_EVENT_INIT };
 
-static void on_signal(int signo)
+int interrupts_open(void)
 {
-    bool again = weft_event_is_set(&interrupts.finish);
+    sigset_t set;
 
-    weft_event_post(&interrupts.finish);
-    if (again || signo != SIGINT)
-        weft_event_post(&interrupts.stop);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return fd;
 }
 
-void interrupts_catch(void)
+void interrupts_read(int fd)
 {
-    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-    struct sigaction before;
+    struct signalfd_siginfo info;
 
-    sigfillset(&action.sa_mask); /* so that two handlers do not take turns */
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        /* Who started us in the background or under nohup meant these to be ignored. */
-        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(signals[i], &action, NULL);
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo != SIGINT || weft_event_is_set(&interrupts.finish))
+            weft_event_set(&interrupts.stop);
+        weft_event_set(&interrupts.finish);
     }
-    signal(SIGPIPE, SIG_IGN);
 }

@@ -12,7 +12,12 @@ struct interrupts {
 
 extern struct interrupts interrupts;
 
-/* From now on signals set the events, and a pipe that nobody reads is an error of write(). */
-void interrupts_catch(void);
+/* From now on these signals wait to be read, and a pipe that nobody reads is an error of write().
+ * Call while there is one thread, but not before weft_init(), whose processes stay as they are.
+ * Returns a descriptor, readable when one has come, or -errno. */
+int interrupts_open(void);
+
+/* Reads the signals that have come and sets the events. */
+void interrupts_read(int fd);
 
 #endif

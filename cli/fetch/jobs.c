@@ -64,7 +64,7 @@ void jobs_deinit(struct jobs *jobs)
             job_free(job);
         }
     }
-    for (size_t i = 0; i < jobs->waiting_count; i++)
+    for (size_t i = 0; jobs->waiting != NULL && i < jobs->waiting_count; i++)
         job_free(jobs->waiting[i]);
     free(jobs->buckets);
     free(jobs->waiting);

@@ -24,9 +24,9 @@ struct settings {
     struct plan plan;
 };
 
-/* Reads the command line. Returns OPTIONS_RUN with *ret filled in, to be released, or what else to
+/* Reads the command line. Returns OPTIONS_RUN with *s filled in, to be released, or what else to
  * do; what is wrong is on stderr by then. */
-enum options_result settings_parse(int argc, char **argv, struct settings *ret);
+enum options_result settings_parse(int argc, char **argv, struct settings *s);
 void settings_release(struct settings *settings);
 
 #endif

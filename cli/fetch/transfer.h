@@ -75,7 +75,7 @@ const char *result_file(const struct result *result);
 /* The pool's options: a worker keeps an easy handle; the function takes a struct task and returns a
  * struct result, and 0 whatever became of the transfer. */
 int transfer_enter(weft_call *call, void **ret_worker);
-void transfer_leave(void *worker);
+void transfer_leave(void *value);
 int transfer(weft_call *call);
 
 #endif

@@ -89,7 +89,7 @@ static size_t collect(char *data, size_t one, size_t n, void *ctx)
     return n;
 }
 
-static size_t drop(char *data, size_t one, size_t n, void *ctx)
+static size_t drop(const char *data, size_t one, size_t n, void *ctx)
 {
     (void)data;
     (void)ctx;
@@ -392,7 +392,7 @@ struct nested {
     int times;
 };
 
-static size_t fetch_another(char *data, size_t one, size_t n, void *ctx)
+static size_t fetch_another(const char *data, size_t one, size_t n, void *ctx)
 {
     struct nested *nested = ctx;
     CURL *easy = easy_for(nested->site, "page/2");

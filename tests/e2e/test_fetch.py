@@ -52,7 +52,8 @@ def started(*arguments, **options):
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
                "text": True, **options}
     mark = uuid.uuid4().hex
-    process = subprocess.Popen(command(*arguments), env={**ENVIRONMENT, MARK: mark}, **options)
+    words = options.pop("words", command(*arguments))
+    process = subprocess.Popen(words, env={**ENVIRONMENT, MARK: mark}, **options)
     process.mark = mark
     try:
         yield process
@@ -797,3 +798,15 @@ def test_the_demo_compares_the_kinds_and_leaves_nothing_running():
     port = re.search(r"127\.0\.0\.1:(\d+)", run.stdout)[1]
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(port))) != 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_demo_that_is_ended_leaves_nothing_running(number):
+    with started(words=[tool_path(), "demo", "-l", "1h"]) as process:
+        assert process.stdout.readline().startswith("$ weft fetch -k serial")
+        while sum(map(len, processes_of(process))) < 2:  # the site and the fetch
+            pass
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == -number
+        while any(map(any, [map(alive, pids) for pids in processes_of(process)])):
+            pass
