@@ -57,6 +57,89 @@ def redirect_to(location):
     return f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
+# ---- ending early
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM]])
+def test_a_fifo_that_nobody_writes_to_can_be_interrupted(kind, tmp_path, signals):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with started("-k", kind, "-i", str(fifo)) as process:
+        wait_for_reader(process, fifo)
+        for number in signals:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert errors == ("Interrupted: 0 fetched, 0 failed, 0 not started "
+                      "(the input was not read to its end)\n")
+
+
+def wait_for_reader(process, fifo):
+    """Until the program has opened the FIFO."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not is_open(process, fifo):
+        assert process.poll() is None and time.monotonic() < give_up, "the FIFO is not opened"
+
+
+def is_open(process, path):
+    with contextlib.suppress(FileNotFoundError):
+        for fd in os.listdir(f"/proc/{process.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(f"/proc/{process.pid}/fd/{fd}") == str(path):
+                    return True
+    return False
+
+
+def test_a_fifo_whose_writer_comes_late(kind, site, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with started("-k", kind, "-q", "-i", str(fifo)) as process:
+        with open(fifo, "w", encoding="ascii") as writer:
+            writer.write(f"{site.url}page/1\n")
+            writer.flush()
+            assert process.stdout.readline() == f"Fetched {site.url}page/1 with status 200\n"
+            writer.write(f"{site.url}page/2\n")
+        out, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out, errors) == (0, f"Fetched {site.url}page/2 with status 200\n", "")
+
+
+@pytest.mark.parametrize("kind", CONCURRENT)
+def test_a_second_ctrl_c_ends_the_counting_of_a_huge_file(kind, serve, tmp_path):
+    """A sparse TiB takes minutes to read; the message says that it was not."""
+    site = serve("--latency", "1h")
+    urls = tmp_path / "urls"
+    urls.write_text("".join(f"{site.url}page/{i}\n" for i in range(5000)))
+    os.truncate(urls, 1 << 40)
+    with started("-k", kind, "-j", "2", "-i", str(urls)) as process:
+        until(site, in_flight=2)
+        process.send_signal(signal.SIGINT)
+        wait_until_read_beyond(process, urls, 1 << 27)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert re.fullmatch(r"Interrupted: 0 fetched, 0 failed, 2 stopped, \d+ not started "
+                        r"\(the input was not read to its end\)\n", errors)
+
+
+def wait_until_read_beyond(process, path, offset):
+    while process.poll() is None:
+        with contextlib.suppress(FileNotFoundError):
+            for fd in os.listdir(f"/proc/{process.pid}/fd"):
+                if os.readlink(f"/proc/{process.pid}/fd/{fd}") == str(path):
+                    with open(f"/proc/{process.pid}/fdinfo/{fd}", encoding="ascii") as file:
+                        if int(re.search(r"pos:\s*(\d+)", file.read())[1]) > offset:
+                            return
+
+
+# ---- input
+
+def test_a_line_that_begins_with_too_many_blanks_is_not_lost(kind, site, tmp_path):
+    urls = tmp_path / "urls"
+    urls.write_text(f"{' ' * 100000}{site.url}page/1\n{site.url}page/2\n")
+    run = fetch("-k", kind, "-i", str(urls), code=1)
+    assert f"({urls}, line 1)" in run.stderr
+    assert "1 fetched, 1 failed" in run.stderr
+
+
 # ---- closed descriptors
 
 def closed(*fds):
@@ -83,3 +166,10 @@ def descriptors_of_a_run(kind, site, fds):
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE_S)
     return seen
+
+
+def test_closed_standard_input_is_named(kind):
+    with started("-k", kind, "-i", "-", stdin=None, preexec_fn=closed(0)) as process:
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert "weft fetch: standard input: Bad file descriptor\n" in errors
