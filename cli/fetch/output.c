@@ -135,15 +135,21 @@ void output_progress(struct output *output, const struct counts *counts, uint64_
     output->shown = true;
 }
 
+static void print_left(const struct counts *counts, bool all)
+{
+    if (counts->stopped > 0)
+        fprintf(stderr, ", %" PRIu64 " stopped", counts->stopped);
+    fprintf(stderr, ", %" PRIu64 " not started%s", counts->not_started,
+            all ? "" : " (the input was not read to its end)");
+}
+
 void output_interrupted(struct output *output, const struct counts *counts, bool all)
 {
     output_clear(output);
     fprintf(stderr, "Interrupted: %" PRIu64 " fetched, %" PRIu64 " failed", counts->fetched,
             counts->failed);
-    if (counts->stopped > 0)
-        fprintf(stderr, ", %" PRIu64 " stopped", counts->stopped);
-    fprintf(stderr, ", %" PRIu64 " not started%s\n", counts->not_started,
-            all ? "" : " (the input was not read to its end)");
+    print_left(counts, all);
+    fputc('\n', stderr);
 }
 
 static const char *plural(uint64_t n)
@@ -152,17 +158,18 @@ static const char *plural(uint64_t n)
 }
 
 void output_summary(struct output *output, const struct settings *settings,
-                    const struct counts *counts)
+                    const struct counts *counts, bool all)
 {
     double seconds = seconds_since(output->started_ns);
     double rate = seconds > 0 ? (double)(counts->fetched + counts->failed) / seconds : 0;
 
     output_clear(output);
-    fprintf(stderr,
-            "%s, %" PRIu64 " worker%s: %" PRIu64 " fetched, %" PRIu64
-            " failed in %.2f s (%.1f URLs/s)",
+    fprintf(stderr, "%s, %" PRIu64 " worker%s: %" PRIu64 " fetched, %" PRIu64 " failed",
             weft_kind_name(settings->kind), settings->workers, plural(settings->workers),
-            counts->fetched, counts->failed, seconds, rate);
+            counts->fetched, counts->failed);
+    if (counts->stopped > 0 || counts->not_started > 0 || !all) /* it could not go on */
+        print_left(counts, all);
+    fprintf(stderr, " in %.2f s (%.1f URLs/s)", seconds, rate);
     if (counts->retries > 0)
         fprintf(stderr, "; %" PRIu64 " tried again", counts->retries);
     if (counts->deaths > 0)

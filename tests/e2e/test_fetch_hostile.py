@@ -59,6 +59,20 @@ def redirect_to(location):
 
 # ---- ending early
 
+@pytest.mark.parametrize("running", [1, 2, 3])
+def test_ctrl_c_with_serial_starts_no_other(serve, running):
+    """The one that runs is finished. Its end and Ctrl-C are there together when the next could
+    begin."""
+    site = serve("--latency", "400ms")
+    with started("-k", "serial", *[f"{site.url}page/{i}" for i in range(30)]) as process:
+        until(site, in_flight=1, requests=running)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert errors == f"Interrupted: {running} fetched, 0 failed, {30 - running} not started\n"
+    assert site.stats()["requests"] == running
+
+
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM]])
 def test_a_fifo_that_nobody_writes_to_can_be_interrupted(kind, tmp_path, signals):
     fifo = tmp_path / "fifo"
@@ -128,6 +142,30 @@ def wait_until_read_beyond(process, path, offset):
                     with open(f"/proc/{process.pid}/fdinfo/{fd}", encoding="ascii") as file:
                         if int(re.search(r"pos:\s*(\d+)", file.read())[1]) > offset:
                             return
+
+
+def test_a_full_disk_under_stdout_loses_count_of_nothing(kind, site):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        with started("-k", kind, *[f"{site.url}page/{i}" for i in range(300)],
+                     stdout=full) as process:
+            assert process.wait(PATIENCE_S) == 1
+            last = process.stderr.read().splitlines()[-1]
+    numbers = re.findall(r"(\d+) (?:fetched|failed|stopped|not started)", last)
+    assert sum(map(int, numbers)) == 300, last
+
+
+def test_what_waited_to_be_tried_again_says_who_tried(serve):
+    """Workers 0 and 1 are held for an hour, or one of them has failed: all have their own number."""
+    site = serve("--latency", "1h")
+    url = f"{site.url}status/503?ms=0"
+    with started("-k", "threads", "-j", "2", "--json", "--backoff", "1h",
+                 *[f"{url}&n={i}" for i in range(40)]) as process:
+        until(site, requests=40, in_flight=0)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert len(out.splitlines()) == 40
+    assert {'"worker":0', '"worker":1'} >= set(re.findall(r'"worker":\w+', out)) != {'"worker":0'}
 
 
 # ---- input
