@@ -211,3 +211,27 @@ def test_closed_standard_input_is_named(kind):
         _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "weft fetch: standard input: Bad file descriptor\n" in errors
+
+
+# ---- the terminal
+
+@pytest.mark.parametrize("columns", [20, 200])
+def test_the_progress_line_fits_its_terminal(kind, site, columns):
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with started("-k", kind, *[f"{site.url}page/{i}?ms=150" for i in range(3)],
+                 stderr=end) as process:
+        os.close(end)
+        shown = read_terminal(terminal)
+        assert process.wait(PATIENCE_S) == 0
+    os.close(terminal)
+    lines = [line for line in re.findall(r"\r\x1b\[K([^\r\n]*)", shown) if " done" in line]
+    assert lines and max(map(len, lines)) < columns
+    assert columns == 20 or any(re.search(r"of 3 done, 0 failed, [\d.]+/s", line) for line in lines)
+
+
+def test_control_characters_of_utf8_reach_no_terminal(tmp_path):
+    urls = tmp_path / "urls"
+    urls.write_text("ftp://x/\u009b2J\u00e9\n", encoding="utf-8")
+    run = fetch("-i", str(urls), code=1)
+    assert "Failed ftp://x/?2J\u00e9: not a URL" in run.stderr
