@@ -57,6 +57,47 @@ def redirect_to(location):
     return f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
+# ---- answers
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-server\r\n", b"<html>hello</html>",
+                                    b"HTTP/1.1 0 Nothing\r\n\r\n"])
+def test_an_answer_that_is_not_http_is_not_the_fault_of_the_url(kind, answering, answer):
+    ending = failure(kind, answering(answer))
+    assert (ending["error"], ending["attempts"]) == ("other", 1)
+    assert ending["reason"].startswith("the answer is not HTTP: ")
+
+
+def test_a_redirect_to_what_does_not_speak_http(kind, answering):
+    ending = failure(kind, answering(redirect_to(answering(b"SSH-2.0-server\r\n"))))
+    assert ending["error"] == "other"
+    assert ending["reason"].startswith("the answer is not HTTP: ")
+
+
+@pytest.mark.parametrize("location, reason", [
+    ("http://", "redirected to what is not a URL: "),
+    ("ftp://example.com/", "redirected to what is not http or https: "),
+])
+def test_a_bad_redirect_is_not_a_bad_url(kind, answering, location, reason):
+    ending = failure(kind, answering(redirect_to(location)))
+    assert ending["error"] == "redirect"
+    assert ending["reason"].startswith(reason)
+
+
+def test_a_failure_does_not_borrow_the_reason_of_the_one_before(kind, answering):
+    broken = answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    run = fetch("-k", kind, "-j", "1", "-q", "--retries", "0",
+                f"http://127.0.0.1:{unused_port()}/", broken, code=1)
+    assert f"Failed {broken}: the connection was lost: " in run.stderr
+    assert run.stderr.count("Connection refused") == 1
+
+
+def test_a_connection_is_kept_after_one_that_was_refused(kind, site):
+    urls = [f"{site.url}page/1", f"http://127.0.0.1:{unused_port()}/", f"{site.url}page/2"]
+    endings = objects(fetch("-k", kind, "-j", "1", "--json", "--retries", "0", *urls, code=1))
+    assert [(o["error"], o["reused"]) for o in endings] == [(None, False), ("connect", False),
+                                                            (None, True)]
+
+
 # ---- ending early
 
 @pytest.mark.parametrize("running", [1, 2, 3])
@@ -176,6 +217,12 @@ def test_a_line_that_begins_with_too_many_blanks_is_not_lost(kind, site, tmp_pat
     run = fetch("-k", kind, "-i", str(urls), code=1)
     assert f"({urls}, line 1)" in run.stderr
     assert "1 fetched, 1 failed" in run.stderr
+
+
+def test_the_message_about_a_url_that_is_too_long_is_not():
+    run = fetch("http://" + "x" * 20000, code=2)
+    assert "it is longer than 16384 bytes" in run.stderr
+    assert len(run.stderr) < 300
 
 
 # ---- closed descriptors
