@@ -4,6 +4,7 @@
  * Every command is one line in the table below and one file or folder of its own. It parses its own
  * options (options.h), so `weft help COMMAND` simply runs the command with --help. */
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +97,7 @@ static void occupy_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     occupy_standard_descriptors();
+    setlocale(LC_CTYPE, ""); /* libcurl reads names of hosts that are not ASCII by it */
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

@@ -98,6 +98,24 @@ def test_a_connection_is_kept_after_one_that_was_refused(kind, site):
                                                             (None, True)]
 
 
+def test_a_host_that_is_not_ascii(kind):
+    """The name that is asked for is the one of the DNS, as curl does it in a UTF-8 locale."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        environment = {**ENVIRONMENT, "LC_ALL": "C.UTF-8",
+                       "http_proxy": f"http://127.0.0.1:{proxy.getsockname()[1]}"}
+        with subprocess.Popen(command("-k", kind, "-q", "http://b\u00fccher.example/"),
+                              env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) as process:
+            proxy.settimeout(PATIENCE_S)
+            connection, _ = proxy.accept()
+            with connection:
+                request = connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            out, errors = process.communicate(timeout=PATIENCE_S)
+    assert request.startswith(b"GET http://xn--bcher-kva.example/ ")
+    assert (out, errors) == ("Fetched http://b\u00fccher.example/ with status 204\n", "")
+
+
 # ---- ending early
 
 @pytest.mark.parametrize("running", [1, 2, 3])
