@@ -300,3 +300,12 @@ def test_control_characters_of_utf8_reach_no_terminal(tmp_path):
     urls.write_text("ftp://x/\u009b2J\u00e9\n", encoding="utf-8")
     run = fetch("-i", str(urls), code=1)
     assert "Failed ftp://x/?2J\u00e9: not a URL" in run.stderr
+
+
+# ---- the demo
+
+def test_the_demo_names_a_wrong_latency():
+    run = subprocess.run([tool_path(), "demo", "-l", "soon"], stdin=subprocess.DEVNULL,
+                         capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith("weft demo: -l: 'soon' is not a duration")
