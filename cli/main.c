@@ -3,8 +3,11 @@
  *
  * Every command is one line in the table below and one file or folder of its own. It parses its own
  * options (options.h), so `weft help COMMAND` simply runs the command with --help. */
+#include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -81,8 +84,20 @@ static int help(int argc, char **argv)
     return run(2, help_argv);
 }
 
+/* Whoever closed a standard descriptor (`>&-`) must not find a socket or a saved file in its place,
+ * and our lines in that. What is opened instead fails as a closed one does: /dev/null, the wrong
+ * way round. */
+static void occupy_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_standard_descriptors();
+    setlocale(LC_CTYPE, ""); /* libcurl reads names of hosts that are not ASCII by it */
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

@@ -8,6 +8,9 @@
 
 #include "options.h"
 #include "measure.h"
+#include "values.h"
+
+#include <weft.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,7 +26,7 @@ enum { LINES_SHOWN = 3, PAGES_MAX = 10000, URL_BYTES = 96, KINDS = 3 };
 struct settings {
     uint64_t pages;
     uint64_t jobs;
-    const char *latency;
+    int64_t latency_ns;
 };
 
 struct site {
@@ -68,9 +71,12 @@ static void site_end(struct site *site)
 
 static int site_start(struct site *site, const struct settings *settings)
 {
-    const char *argv[] = { "weft",        "serve",     "--port",          "0",
-                           "--until-eof", "--latency", settings->latency, NULL };
+    char latency[VALUE_TEXT_MAX];
+    const char *argv[] = {
+        "weft", "serve", "--port", "0", "--until-eof", "--latency", latency, NULL
+    };
 
+    value_duration_format(latency, sizeof latency, settings->latency_ns);
     site->pid = measure_start(argv, &site->out, &site->in);
     if (site->pid < 0)
         return site->pid;
@@ -138,6 +144,9 @@ static int run_kind(const struct settings *settings, const struct site *site, st
 
 static void print_table(const struct settings *settings, const struct row *rows)
 {
+    char latency[VALUE_TEXT_MAX];
+
+    value_duration_format(latency, sizeof latency, settings->latency_ns);
     printf("%-10s %8s %6s %7s %8s %7s %9s %9s\n", "kind", "workers", "URLs", "failed", "wall s",
            "CPU s", "peak MiB", "speed-up");
     for (size_t i = 0; i < KINDS; i++) {
@@ -152,7 +161,7 @@ static void print_table(const struct settings *settings, const struct row *rows)
            "user and system time of weft fetch and all of its processes, as the kernel accounts\n"
            "it. Peak memory is theirs together (shared pages counted once, by proportional set\n"
            "size), looked up every 10 ms: a shorter peak is missed. The site is not counted.\n",
-           settings->latency);
+           latency);
 }
 
 static int run_all(const struct settings *settings)
@@ -183,14 +192,14 @@ static int run_all(const struct settings *settings)
 
 int demo_main(int argc, char **argv)
 {
-    struct settings settings = { 200, 20, "50ms" };
+    struct settings settings = { 200, 20, 50 * WEFT_MS };
     const struct option_spec specs[] = {
         { 'n', "pages", "N", "how many pages each kind fetches", OPTION_COUNT,
           .to.count = &settings.pages, .min = 1, .max = PAGES_MAX },
         { 'j', "jobs", "N", "how many threads, and processes, fetch at once", OPTION_COUNT,
           .to.count = &settings.jobs, .min = 1, .max = 1000 },
-        { 'l', "latency", "TIME", "how long each page takes", OPTION_STRING,
-          .to.text = &settings.latency },
+        { 'l', "latency", "TIME", "how long each page takes", OPTION_DURATION,
+          .to.ns = &settings.latency_ns, .max = 3600 * WEFT_S },
     };
     const struct options options = {
         .command = "weft demo",

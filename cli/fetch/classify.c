@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const names[] = {
     [FAILURE_NONE] = "none",       [FAILURE_URL] = "url",     [FAILURE_DNS] = "dns",
@@ -98,25 +99,43 @@ static enum failure partial(const struct worker *worker, char *reason)
     return FAILURE_DROPPED;
 }
 
-static enum failure bad_scheme(const struct worker *worker, CURLcode code, char *reason)
+/* The last answer was a redirect, so what went wrong is where it leads. */
+static bool redirected(const struct worker *worker)
 {
-    if (long_info(worker->easy, CURLINFO_REDIRECT_COUNT) > 0) {
-        snprintf(reason, REASON_MAX, "redirected to what is not http or https: %s",
-                 detail(worker, code));
-        return FAILURE_REDIRECT;
+    return long_info(worker->easy, CURLINFO_RESPONSE_CODE) / 100 == 3;
+}
+
+static enum failure bad_url(const struct worker *worker, CURLcode code, char *reason)
+{
+    bool later = redirected(worker);
+
+    snprintf(reason, REASON_MAX, "%s: %s", later ? "redirected to what is not a URL" : "not a URL",
+             detail(worker, code));
+    return later ? FAILURE_REDIRECT : FAILURE_URL;
+}
+
+/* libcurl calls a protocol unsupported that it will not speak, and one that a server speaks. */
+static enum failure bad_protocol(const struct worker *worker, CURLcode code, char *reason)
+{
+    const char *url = NULL;
+
+    curl_easy_getinfo(worker->easy, CURLINFO_EFFECTIVE_URL, &url);
+    if (url != NULL && strncasecmp(url, "http", 4) == 0) {
+        snprintf(reason, REASON_MAX, "the answer is not HTTP: %s", detail(worker, code));
+        return FAILURE_OTHER;
     }
-    snprintf(reason, REASON_MAX, "not an http or https URL: %s", detail(worker, code));
-    return FAILURE_URL;
+    snprintf(reason, REASON_MAX, "redirected to what is not http or https: %s",
+             detail(worker, code));
+    return FAILURE_REDIRECT;
 }
 
 static enum failure by_code(const struct worker *worker, CURLcode code, char *reason)
 {
     switch (code) {
     case CURLE_URL_MALFORMAT:
-        snprintf(reason, REASON_MAX, "not a URL: %s", detail(worker, code));
-        return FAILURE_URL;
+        return bad_url(worker, code, reason);
     case CURLE_UNSUPPORTED_PROTOCOL:
-        return bad_scheme(worker, code, reason);
+        return bad_protocol(worker, code, reason);
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
         snprintf(reason, REASON_MAX, "could not find the host: %s", detail(worker, code));

@@ -114,7 +114,7 @@ static void give_back(struct driver *d, struct job *job, bool started)
 {
     if (job->last != NULL) {
         job->attempts -= started ? 0 : 1;
-        finish(d, job, job->last, 0);
+        finish(d, job, job->last, job->worker);
         return;
     }
     d->counts.stopped += started ? 1 : 0;
@@ -122,12 +122,14 @@ static void give_back(struct driver *d, struct job *job, bool started)
     job_free(job);
 }
 
-static bool try_again(struct driver *d, struct job *job, const struct result *result, size_t bytes)
+static bool try_again(struct driver *d, struct job *job, const struct result *result, size_t bytes,
+                      uint32_t worker)
 {
     if (d->draining || job->attempts > d->settings->retries ||
         !retry_may_help((enum failure)result->failure, result->status) ||
         job_keep_result(job, result, bytes) < 0)
         return false;
+    job->worker = worker;
     job->due_ns =
         weft_after(retry_wait_ns(d->settings, job->attempts, result->retry_after_s, next_random(d)))
             .ns;
@@ -140,7 +142,7 @@ static bool try_again(struct driver *d, struct job *job, const struct result *re
 static void end_attempt(struct driver *d, struct job *job, const struct result *result,
                         size_t bytes, uint32_t worker)
 {
-    if (!try_again(d, job, result, bytes))
+    if (!try_again(d, job, result, bytes, worker))
         finish(d, job, result, worker);
 }
 
@@ -310,7 +312,8 @@ static int wait_for_first(struct driver *d, weft_case *cases, size_t n)
     int64_t begin_ns = weft_now();
     int first;
 
-    if (d->busy && !room(d) && !d->draining)
+    /* Serial has no results that others give meanwhile. */
+    if (d->busy && !room(d) && !d->draining && d->settings->kind != WEFT_SERIAL)
         (void)!weft_sleep_until((weft_deadline){ begin_ns + PAUSE_NS });
     first = weft_select(
         cases, n,
@@ -357,6 +360,10 @@ static int loop(struct driver *d)
     int rc = 0;
 
     while (rc == 0) {
+        /* Here as well as in the wait, where a result that is always there (serial) may come first.
+         */
+        if (!d->draining && weft_event_is_set(&interrupts.finish))
+            drain(d);
         rc = launch_all(d);
         if (rc < 0 || all_done(d))
             return rc;
@@ -439,7 +446,7 @@ static int conclude(struct driver *d, int rc)
     if (interrupted)
         output_interrupted(&d->output, &d->counts, d->counted_all);
     else if (!d->settings->quiet)
-        output_summary(&d->output, d->settings, &d->counts);
+        output_summary(&d->output, d->settings, &d->counts, rc >= 0 || d->counted_all);
     if (interrupted)
         return EXIT_INTERRUPTED;
     bool all = rc == 0 && d->counts.failed == 0 && input_errors(d->input) == 0;

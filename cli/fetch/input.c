@@ -191,8 +191,9 @@ static ssize_t read_piece(struct piecewise *file)
     struct batch *batch = file->next;
 
     for (;;) {
-        /* Unlike read(), this wait can be ended by a cancellation. */
-        int rc = weft_fd_wait(file->fd, POLLIN, WEFT_FOREVER);
+        /* Unlike read(), this wait can be ended by a cancellation; but a file is always ready, and
+         * what is ready is not waited for. */
+        int rc = weft_cancelled() ? -ECANCELED : weft_fd_wait(file->fd, POLLIN, WEFT_FOREVER);
         if (rc < 0)
             return rc;
         ssize_t n = read(file->fd, batch->text + batch->used, BATCH_BYTES - batch->used);
@@ -245,11 +246,17 @@ static int read_descriptor(struct reader *reader, const char *name, int fd)
     return rc;
 }
 
+static const char *name_of(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 static int read_file(struct reader *reader, const char *path)
 {
     if (strcmp(path, "-") == 0)
-        return read_descriptor(reader, "standard input", STDIN_FILENO);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+        return read_descriptor(reader, name_of(path), STDIN_FILENO);
+    /* O_NONBLOCK: a FIFO's writer is waited for where that can be cancelled, not in open(). */
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int rc = read_descriptor(reader, path, fd);
@@ -277,7 +284,7 @@ static int read_all(weft_call *call)
     int rc = report(reader, "the command line", read_operands(reader));
 
     for (size_t i = 0; rc == 0 && i < files->count; i++)
-        rc = report(reader, files->items[i], read_file(reader, files->items[i]));
+        rc = report(reader, name_of(files->items[i]), read_file(reader, files->items[i]));
     weft_queue_shutdown(reader->queue, false);
     return rc;
 }
@@ -364,7 +371,8 @@ bool input_next(struct input *input, const char **ret_text, size_t *ret_length,
     while (batch != NULL && next_line(batch, ret_text, ret_length)) {
         *ret_origin = batch->origin;
         batch->origin.line++;
-        if (*ret_length == 0 || (*ret_text)[0] == '#')
+        bool blank_line = *ret_length == 0 && !batch->cut; /* what was cut off may be a URL */
+        if (blank_line || (*ret_length > 0 && (*ret_text)[0] == '#'))
             continue;
         input->given++;
         return true;
@@ -422,8 +430,10 @@ uint64_t input_drain(struct input *input, bool *ret_all)
         int rc = weft_queue_get(input->queue, &input->batch, weft_after(50 * WEFT_MS));
         if (rc == -EPIPE)
             input->ended = true;
-        else if (rc == -ECANCELED)
+        if (rc == -ECANCELED) { /* by a second Ctrl-C: the rest is not counted */
+            *ret_all = false;
             return input->given - before;
+        }
     }
 }
 

@@ -14,6 +14,7 @@ struct job {
     int64_t due_ns;      /* waiting: when to try again */
     uint32_t attempts;   /* so far, the one in flight included */
     struct origin origin;
+    uint32_t worker;     /* that made the attempt before */
     struct result *last; /* of the attempt before, owned; NULL: none, or it gave none */
     size_t task_bytes;
     struct task task; /* must be last: the URL follows */

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { STDOUT_BUFFER_BYTES = 65536 };
@@ -51,11 +52,16 @@ int output_flush(struct output *output)
     return output->error;
 }
 
-/* Bytes that would move a terminal's cursor, from a URL or a server, are shown as '?'. */
+/* What would move a terminal's cursor, from a URL or a server, is shown as '?': the control
+ * characters of ASCII, and U+0080 to U+009F, which in UTF-8 are two bytes. */
 static void print_text(FILE *to, const char *text)
 {
-    for (; *text != '\0'; text++)
-        putc_unlocked((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, to);
+    for (; *text != '\0'; text++) {
+        bool high = (unsigned char)text[0] == 0xc2 && ((unsigned char)text[1] & 0xe0) == 0x80;
+        bool low = (unsigned char)*text < ' ' || *text == 0x7f;
+        putc_unlocked(low || high ? '?' : *text, to);
+        text += high ? 1 : 0;
+    }
 }
 
 static void print_fetched(const struct ending *ending)
@@ -80,8 +86,11 @@ static void print_failed(struct output *output, const struct ending *ending)
     print_text(to, ending->url);
     fputs(": ", to);
     print_text(to, result_reason(ending->result));
-    if (ending->source != NULL)
-        fprintf(to, " (%s, line %" PRIu64 ")", ending->source, ending->line);
+    if (ending->source != NULL) {
+        fputs(" (", to);
+        print_text(to, ending->source);
+        fprintf(to, ", line %" PRIu64 ")", ending->line);
+    }
     if (ending->attempts > 1)
         fprintf(to, " (after %" PRIu32 " attempts)", ending->attempts);
     fputc('\n', to);
@@ -106,13 +115,38 @@ static double seconds_since(int64_t ns)
     return (double)(weft_now() - ns) / (double)WEFT_S;
 }
 
-static void print_eta(uint64_t left, double rate)
+static void print_eta(FILE *to, uint64_t left, double rate)
 {
     uint64_t s = rate > 0 ? (uint64_t)((double)left / rate + 0.5) : 0;
 
     if (rate > 0)
-        fprintf(stderr, ", ETA %" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60,
-                s % 60);
+        fprintf(to, ", ETA %" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
+}
+
+/* One less than the terminal's columns, or the terminal's end would wrap the line to a second one,
+ * which output_clear() does not reach. */
+static int columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 79;
+}
+
+static void draw(const struct counts *counts, uint64_t done, uint64_t total, double rate)
+{
+    char line[256] = "";
+    FILE *to = fmemopen(line, sizeof line, "w");
+
+    if (to == NULL)
+        return;
+    fprintf(to, "%" PRIu64, done);
+    if (total > 0)
+        fprintf(to, " of %" PRIu64, total);
+    fprintf(to, " done, %" PRIu64 " failed, %.1f/s", counts->failed, rate);
+    if (total > done)
+        print_eta(to, total - done, rate);
+    fclose(to);
+    fprintf(stderr, "\r\033[K%.*s", columns(), line);
 }
 
 void output_progress(struct output *output, const struct counts *counts, uint64_t total)
@@ -126,13 +160,16 @@ void output_progress(struct output *output, const struct counts *counts, uint64_
     double seconds = seconds_since(output->started_ns);
     double rate = seconds > 0 ? (double)done / seconds : 0;
     (void)output_flush(output); /* before the line that it would scroll away */
-    fprintf(stderr, "\r\033[K%" PRIu64, done);
-    if (total > 0)
-        fprintf(stderr, " of %" PRIu64, total);
-    fprintf(stderr, " done, %" PRIu64 " failed, %.1f/s", counts->failed, rate);
-    if (total > done)
-        print_eta(total - done, rate);
+    draw(counts, done, total, rate);
     output->shown = true;
+}
+
+static void print_left(const struct counts *counts, bool all)
+{
+    if (counts->stopped > 0)
+        fprintf(stderr, ", %" PRIu64 " stopped", counts->stopped);
+    fprintf(stderr, ", %" PRIu64 " not started%s", counts->not_started,
+            all ? "" : " (the input was not read to its end)");
 }
 
 void output_interrupted(struct output *output, const struct counts *counts, bool all)
@@ -140,10 +177,8 @@ void output_interrupted(struct output *output, const struct counts *counts, bool
     output_clear(output);
     fprintf(stderr, "Interrupted: %" PRIu64 " fetched, %" PRIu64 " failed", counts->fetched,
             counts->failed);
-    if (counts->stopped > 0)
-        fprintf(stderr, ", %" PRIu64 " stopped", counts->stopped);
-    fprintf(stderr, ", %" PRIu64 " not started%s\n", counts->not_started,
-            all ? "" : " (the input was not read to its end)");
+    print_left(counts, all);
+    fputc('\n', stderr);
 }
 
 static const char *plural(uint64_t n)
@@ -152,17 +187,18 @@ static const char *plural(uint64_t n)
 }
 
 void output_summary(struct output *output, const struct settings *settings,
-                    const struct counts *counts)
+                    const struct counts *counts, bool all)
 {
     double seconds = seconds_since(output->started_ns);
     double rate = seconds > 0 ? (double)(counts->fetched + counts->failed) / seconds : 0;
 
     output_clear(output);
-    fprintf(stderr,
-            "%s, %" PRIu64 " worker%s: %" PRIu64 " fetched, %" PRIu64
-            " failed in %.2f s (%.1f URLs/s)",
+    fprintf(stderr, "%s, %" PRIu64 " worker%s: %" PRIu64 " fetched, %" PRIu64 " failed",
             weft_kind_name(settings->kind), settings->workers, plural(settings->workers),
-            counts->fetched, counts->failed, seconds, rate);
+            counts->fetched, counts->failed);
+    if (counts->stopped > 0 || counts->not_started > 0 || !all) /* it could not go on */
+        print_left(counts, all);
+    fprintf(stderr, " in %.2f s (%.1f URLs/s)", seconds, rate);
     if (counts->retries > 0)
         fprintf(stderr, "; %" PRIu64 " tried again", counts->retries);
     if (counts->deaths > 0)

@@ -54,6 +54,6 @@ void output_clear(struct output *output);
 /* The last lines. all: what was not started has been counted to the end of the input. */
 void output_interrupted(struct output *output, const struct counts *counts, bool all);
 void output_summary(struct output *output, const struct settings *settings,
-                    const struct counts *counts);
+                    const struct counts *counts, bool all);
 
 #endif

@@ -93,7 +93,7 @@ static bool check_urls(const struct options *options, const struct settings *s)
     for (size_t i = 0; i < s->urls_count; i++) {
         const char *wrong = url_complaint(s->urls[i], strlen(s->urls[i]));
         if (wrong != NULL) {
-            options_complain(options, "'%s' is not a URL: %s", s->urls[i], wrong);
+            options_complain(options, "'%.100s' is not a URL: %s", s->urls[i], wrong);
             return false;
         }
     }
@@ -197,7 +197,7 @@ enum options_result settings_parse(int argc, char **argv, struct settings *s)
           TIME(s->backoff_ns) },
         { 0, "retry-after-max", "TIME", "longest wait that a server may ask for with Retry-After",
           TIME(s->retry_after_max_ns) },
-        { 0, "connect-timeout", "TIME", "longest time to connect; 0: no limit of its own",
+        { 0, "connect-timeout", "TIME", "longest time to connect; 0: 5 minutes",
           TIME(s->plan.connect_timeout_ns) },
         { 0, "timeout", "TIME", "longest time for each attempt at a URL; 0: no limit",
           TIME(s->plan.timeout_ns) },

@@ -136,6 +136,21 @@ void transfer_leave(void *value)
     free(worker);
 }
 
+/* A handle never forgets the system's last error, which would be taken for the reason of a later
+ * failure that has none. Its connections are not lost with it: they belong to the thread. */
+static void forget_error(struct worker *worker)
+{
+    long error = 0;
+
+    curl_easy_getinfo(worker->easy, CURLINFO_OS_ERRNO, &error);
+    CURL *fresh = error != 0 ? curl_easy_init() : NULL;
+    if (fresh == NULL)
+        return;
+    curl_easy_cleanup(worker->easy);
+    worker->easy = fresh;
+    set_options(worker, worker->plan);
+}
+
 static void begin(struct worker *worker, const weft_call *call)
 {
     worker->plan = call->context;
@@ -245,5 +260,6 @@ int transfer(weft_call *call)
     measure(worker->easy, &result);
     result.body_bytes = worker->body_bytes;
     rc = give(call, &result, reason, final_url(worker->easy), file);
+    forget_error(worker);
     return rc < 0 ? rc : (result.failure == FAILURE_STOPPED ? -ECANCELED : 0);
 }
