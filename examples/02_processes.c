@@ -5,7 +5,7 @@
 #include <weft.h>
 #include <weft/curl.h>
 
-static size_t discard(char *bytes, size_t size, size_t n, void *ctx)
+static size_t discard(const char *bytes, size_t size, size_t n, void *ctx)
 {
     (void)bytes, (void)ctx;
     return size * n;

@@ -82,7 +82,7 @@ typedef struct weft_map {
  *          and still waits for calls that are running, so a call in a thread that never looks at
  *          cancellation delays it.
  */
-int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *map,
+int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec,
                   weft_deadline deadline) WEFT_USE;
 
 /* Drops what waits (WEFT_CANCELLED), cancels what runs, refuses what comes. Close it afterwards. */

@@ -233,7 +233,7 @@ static int make_slots(struct map *map)
     map->slots = calloc(most, sizeof *map->slots);
     if (!map->slots)
         return -ENOMEM;
-    for (; map->slots_count < most; map->slots_count++) {
+    for (map->slots_count = 0; map->slots_count < most; map->slots_count++) {
         weft_future *slot = malloc(sizeof *slot);
         if (!slot)
             break; /* fewer will do */

@@ -27,14 +27,17 @@ void weft_event_init(weft_event *event)
     *event = (weft_event)WEFT_EVENT_INIT;
 }
 
-/* Sets it. seq_cst: in one order with the looks of park_post(). It also releases: pairs with the
-   acquires in weft_event_wait() and weft_event_is_set(); so it is a write even if the event is set
-   already. False, in *word: somebody else has changed the word. */
-static bool try_set(weft_event *event, uint32_t *word)
+/* The word of an event that has been set. */
+static uint32_t after_set(uint32_t word)
 {
-    uint32_t next = *word & SET ? *word : ((*word & ~(uint32_t)WAITERS) + ONE_SET) | SET;
-    return cas_seq_cst(&event->word[0], word, next);
+    return word & SET ? word : ((word & ~(uint32_t)WAITERS) + ONE_SET) | SET;
 }
+
+/*
+ * Each swap below is seq_cst: in one order with the looks of park_post(). It also releases: pairs
+ * with the acquires in weft_event_wait() and weft_event_is_set(); so it is made even if the event
+ * is set already.
+ */
 
 /* Under the bucket's guard, when all that wait have been claimed. */
 static void set_decide(struct park_found *found, void *ctx)
@@ -42,7 +45,7 @@ static void set_decide(struct park_found *found, void *ctx)
     weft_event *event = ctx;
     (void)found;
     uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
-    while (!try_set(event, &word)) {
+    while (!cas_seq_cst(&event->word[0], &word, after_set(word))) {
     }
 }
 
@@ -50,7 +53,7 @@ void weft_event_set(weft_event *event)
 {
     uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
     while (!(word & WAITERS))
-        if (try_set(event, &word))
+        if (cas_seq_cst(&event->word[0], &word, after_set(word)))
             return;
     park_wake_then(&event->word[0], UINT32_MAX, set_decide, event);
 }
@@ -59,7 +62,7 @@ void weft_event_post(weft_event *event)
 {
     int saved = errno;
     uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
-    while (!try_set(event, &word)) {
+    while (!cas_seq_cst(&event->word[0], &word, after_set(word))) {
     }
     if (word & WAITERS)
         park_post(&event->word[0]);
