@@ -61,7 +61,9 @@ static int open_process(struct worker *worker, struct open_failure *ret_failure)
                                                 .leave = options->leave,
                                             });
     if (rc < 0) {
-        say(ret_failure, rc, "a worker could not start", weft_strerror(rc));
+        say(ret_failure, rc, "a worker could not start",
+            rc == -EPIPE ? "the process that starts them (the zygote) has died"
+                         : weft_strerror(rc));
         worker->process = NULL;
         return rc;
     }
