@@ -305,19 +305,25 @@ static bool help(struct map *map, weft_deadline deadline)
     return false;
 }
 
+/* A wait for all slots to be idle. */
+struct await {
+    struct map *map;
+    weft_deadline deadline;
+};
+
+static int attempt_all(void *ctx)
+{
+    struct await *await = ctx;
+    while (is_running(await->map))
+        if (!help(await->map, await->deadline))
+            return -EAGAIN;
+    return 0;
+}
+
 static int wait_all(struct map *map, weft_deadline deadline, unsigned flags)
 {
-    while (is_running(map)) {
-        if (help(map, deadline))
-            continue;
-        struct park_node node;
-        signal_arm(&map->changed, &node);
-        int rc = is_running(map) ? park_wait(&node, 1, deadline, flags) : 0;
-        signal_disarm(&map->changed);
-        if (rc < 0 && rc != -EAGAIN)
-            return rc;
-    }
-    return 0;
+    struct await await = { map, deadline };
+    return signal_wait(&map->changed, attempt_all, &await, deadline, flags);
 }
 
 int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadline deadline)

@@ -109,24 +109,30 @@ void pool_run(struct worker *worker, weft_future *future)
     future_unref(future);
 }
 
+struct taking {
+    weft_pool *pool;
+    weft_future *future; /* NULL: the pool is closing and nothing is left */
+};
+
+static int attempt_take(void *ctx)
+{
+    struct taking *taking = ctx;
+    weft_pool *pool = taking->pool;
+    weft_lock_lock(&pool->lock);
+    taking->future = pop(pool);
+    int rc = taking->future || pool->closing ? 0 : -EAGAIN;
+    weft_lock_release(&pool->lock);
+    return rc;
+}
+
 /* The next future, waiting for one; NULL: the pool is closing and nothing is left. */
 static weft_future *take(weft_pool *pool)
 {
-    for (;;) {
-        struct park_node node;
-        signal_arm(&pool->work, &node);
-        weft_lock_lock(&pool->lock);
-        weft_future *future = pop(pool);
-        bool end = !future && pool->closing;
-        weft_lock_release(&pool->lock);
-        if (!future && !end)
-            (void)park_wait(&node, 1, WEFT_FOREVER, PARK_SHIELDED);
-        signal_disarm(&pool->work);
-        if (future)
-            signal_raise(&pool->room, 1);
-        if (future || end)
-            return future;
-    }
+    struct taking taking = { .pool = pool };
+    (void)signal_wait(&pool->work, attempt_take, &taking, WEFT_FOREVER, PARK_SHIELDED);
+    if (taking.future)
+        signal_raise(&pool->room, 1);
+    return taking.future;
 }
 
 static bool is_closing(weft_pool *pool)
@@ -520,24 +526,13 @@ void weft_pool_terminate(weft_pool *pool)
     }
 }
 
-static bool is_drained(weft_pool *pool)
+static int attempt_drained(void *ctx)
 {
+    weft_pool *pool = ctx;
     weft_lock_lock(&pool->lock);
-    bool drained = !pool->live;
+    int rc = pool->live ? -EAGAIN : 0;
     weft_lock_release(&pool->lock);
-    return drained;
-}
-
-/* Waits for calls that another strand is running (kind serial) or just cancelling. */
-static void wait_drained(weft_pool *pool)
-{
-    while (!is_drained(pool)) {
-        struct park_node node;
-        signal_arm(&pool->drained, &node);
-        if (!is_drained(pool))
-            (void)park_wait(&node, 1, WEFT_FOREVER, PARK_SHIELDED);
-        signal_disarm(&pool->drained);
-    }
+    return rc;
 }
 
 void weft_pool_close(weft_pool *pool)
@@ -547,7 +542,8 @@ void weft_pool_close(weft_pool *pool)
     stop(pool, false);
     if (pool->kind != WEFT_SERIAL)
         thread_set_join(&pool->threads);
-    wait_drained(pool);
+    /* For calls that another strand is running (kind serial) or just cancelling. */
+    (void)signal_wait(&pool->drained, attempt_drained, pool, WEFT_FOREVER, PARK_SHIELDED);
     if (pool->kind == WEFT_SERIAL)
         pool_serial_close(pool);
     free(pool->workers);

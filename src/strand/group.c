@@ -273,24 +273,29 @@ static int try_next(weft_group *group, weft_future **ret_future)
     return rc;
 }
 
+/* A wait for something to end. */
+struct await {
+    weft_group *group;
+    weft_deadline deadline;
+    weft_future *ended; /* next: what it gives */
+};
+
+static int attempt_next(void *ctx)
+{
+    struct await *await = ctx;
+    int rc;
+    while ((rc = try_next(await->group, &await->ended)) == -EAGAIN)
+        if (await->deadline.ns <= 0 || !help(await->group, await->deadline))
+            break;
+    return rc;
+}
+
 int weft_group_next(weft_group *group, weft_future **ret_future, weft_deadline deadline)
 {
-    int rc;
-    while ((rc = try_next(group, ret_future)) == -EAGAIN) {
-        if (deadline.ns <= 0)
-            return -ETIMEDOUT;
-        if (help(group, deadline))
-            continue;
-        struct park_node node;
-        signal_arm(&group->changed, &node);
-        rc = try_next(group, ret_future);
-        int waited = rc == -EAGAIN ? park_wait(&node, 1, deadline, 0) : 0;
-        signal_disarm(&group->changed);
-        if (rc != -EAGAIN)
-            return rc;
-        if (waited < 0 && waited != -EAGAIN)
-            return waited;
-    }
+    struct await await = { .group = group, .deadline = deadline };
+    int rc = signal_wait(&group->changed, attempt_next, &await, deadline, 0);
+    if (rc == 0)
+        *ret_future = await.ended;
     return rc;
 }
 
@@ -323,22 +328,20 @@ static bool all_ended(weft_group *group)
     return none;
 }
 
+static int attempt_all(void *ctx)
+{
+    struct await *await = ctx;
+    while (!all_ended(await->group))
+        if (await->deadline.ns <= 0 || !help(await->group, await->deadline))
+            return -EAGAIN;
+    return 0;
+}
+
 /* 0: all have ended; or why the wait ended. */
 static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags)
 {
-    while (!all_ended(group)) {
-        if (deadline.ns <= 0)
-            return -ETIMEDOUT;
-        if (help(group, deadline))
-            continue;
-        struct park_node node;
-        signal_arm(&group->changed, &node);
-        int rc = all_ended(group) ? 0 : park_wait(&node, 1, deadline, flags);
-        signal_disarm(&group->changed);
-        if (rc < 0 && rc != -EAGAIN)
-            return rc;
-    }
-    return 0;
+    struct await await = { .group = group, .deadline = deadline };
+    return signal_wait(&group->changed, attempt_all, &await, deadline, flags);
 }
 
 int weft_group_join(weft_group *group, weft_deadline deadline)

@@ -118,34 +118,35 @@ struct signal *queue_items(weft_queue *queue)
     return &queue->items;
 }
 
+/* What a strand wants to do with a queue. */
+struct attempt {
+    weft_queue *queue;
+    const void *put;
+    void *get;
+};
+
+static int attempt_put(void *ctx)
+{
+    struct attempt *attempt = ctx;
+    return queue_try_put(attempt->queue, attempt->put);
+}
+
 int weft_queue_put(weft_queue *queue, const void *item, weft_deadline deadline)
 {
-    int rc = queue_try_put(queue, item);
-    while (rc == -EAGAIN && deadline.ns > 0) {
-        struct park_node node;
-        signal_arm(&queue->space, &node);
-        rc = queue_try_put(queue, item);
-        int waited = rc == -EAGAIN ? park_wait(&node, 1, deadline, 0) : 0;
-        signal_disarm(&queue->space);
-        if (waited < 0 && waited != -EAGAIN)
-            return waited;
-    }
-    return rc == -EAGAIN ? -ETIMEDOUT : rc;
+    struct attempt attempt = { .queue = queue, .put = item };
+    return signal_wait(&queue->space, attempt_put, &attempt, deadline, 0);
+}
+
+static int attempt_get(void *ctx)
+{
+    struct attempt *attempt = ctx;
+    return queue_try_get(attempt->queue, attempt->get);
 }
 
 int weft_queue_get(weft_queue *queue, void *ret_item, weft_deadline deadline)
 {
-    int rc = queue_try_get(queue, ret_item);
-    while (rc == -EAGAIN && deadline.ns > 0) {
-        struct park_node node;
-        signal_arm(&queue->items, &node);
-        rc = queue_try_get(queue, ret_item);
-        int waited = rc == -EAGAIN ? park_wait(&node, 1, deadline, 0) : 0;
-        signal_disarm(&queue->items);
-        if (waited < 0 && waited != -EAGAIN)
-            return waited;
-    }
-    return rc == -EAGAIN ? -ETIMEDOUT : rc;
+    struct attempt attempt = { .queue = queue, .get = ret_item };
+    return signal_wait(&queue->items, attempt_get, &attempt, deadline, 0);
 }
 
 /* Counts items as done, under the lock. True: that was the last. */
@@ -183,29 +184,18 @@ int weft_queue_task_done(weft_queue *queue)
     return rc;
 }
 
-static bool has_unfinished(weft_queue *queue)
+static int attempt_join(void *ctx)
 {
+    weft_queue *queue = ctx;
     weft_lock_lock(&queue->lock);
-    bool unfinished = queue->unfinished;
+    int rc = queue->unfinished ? -EAGAIN : 0;
     weft_lock_release(&queue->lock);
-    return unfinished;
+    return rc;
 }
 
 int weft_queue_join(weft_queue *queue, weft_deadline deadline)
 {
-    struct park_node node;
-    int rc = 0;
-    while (rc == 0 && has_unfinished(queue)) {
-        if (deadline.ns <= 0)
-            return -ETIMEDOUT;
-        signal_arm(&queue->all_done, &node);
-        if (has_unfinished(queue))
-            rc = park_wait(&node, 1, deadline, 0);
-        signal_disarm(&queue->all_done);
-        if (rc == -EAGAIN || rc > 0)
-            rc = 0;
-    }
-    return rc;
+    return signal_wait(&queue->all_done, attempt_join, queue, deadline, 0);
 }
 
 size_t weft_queue_count(const weft_queue *queue)

@@ -43,4 +43,11 @@ static inline void signal_raise(struct signal *signal, uint32_t n)
         park_wake(&signal->word, n, 0);
 }
 
+/*
+ * Waits until attempt(ctx), called again after each raise, gives something other than -EAGAIN.
+ * Returns  that; -ETIMEDOUT, -ECANCELED as park_wait(), which gets the flags.
+ */
+int signal_wait(struct signal *signal, int (*attempt)(void *ctx), void *ctx, weft_deadline deadline,
+                unsigned flags);
+
 #endif
