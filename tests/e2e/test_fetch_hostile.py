@@ -18,7 +18,7 @@ import time
 import pytest
 
 from conftest import PATIENCE_S, tool_path
-from test_fetch import (CONCURRENT, ENVIRONMENT, KINDS, command, failure, fetch, objects,
+from fetching import (CONCURRENT, ENVIRONMENT, KINDS, command, failure, fetch, objects,
                         read_terminal, started, unused_port, until)
 
 
