@@ -204,6 +204,7 @@ static bool ends_the_rest(const struct map *map, const weft_outcome *outcome)
 static void on_ended(struct future_owner *owner, weft_future *slot)
 {
     struct map *map = CONTAINER(owner, struct map, owner);
+    weft_pool *pool = map->pool;
     store(map->spec, slot);
     bool done = slot->outcome.how == WEFT_DONE;
     if (ends_the_rest(map, &slot->outcome))
@@ -212,15 +213,15 @@ static void on_ended(struct future_owner *owner, weft_future *slot)
     weft_lock_lock(&map->lock);
     map->failed |= !done;
     map->running--;
-    bool again = map->pool->kind != WEFT_SERIAL && load(map, slot);
+    bool again = pool->kind != WEFT_SERIAL && load(map, slot);
     if (!again)
         signal_raise(&map->changed, 1);
-    weft_lock_release(&map->lock); /* unless it goes on, the map may be gone from here */
+    weft_lock_release(&map->lock); /* from here the map may be gone: it is stopped, or at its end */
     if (!again) {
         future_unref(slot);
         return;
     }
-    int rc = pool_requeue(map->pool, slot);
+    int rc = pool_requeue(pool, slot);
     if (rc < 0)
         unstart(map, slot, rc);
 }
