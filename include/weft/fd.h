@@ -14,7 +14,7 @@ WEFT_BEGIN
  * Waits until a descriptor is ready.
  * Shape    fd: borrowed; events: POLLIN, POLLOUT, POLLPRI or several of <poll.h>.
  * Returns  what poll() found, more than 0 (POLLERR and POLLHUP also unasked); -ETIMEDOUT (WEFT_NOW:
- *          not ready); -ECANCELED; -EBADF; -EMFILE, -ENFILE: no descriptor left to be woken by.
+ *          not ready); -ECANCELED; -EBADF.
  * Blocks   yes.
  */
 int weft_fd_wait(int fd, int events, weft_deadline deadline) WEFT_USE;

@@ -41,8 +41,9 @@ int weft_group_open(weft_group **ret_group, weft_kind kind, const weft_options *
  * Shape    arg_bytes: a size, WEFT_STRING, WEFT_POINTER or WEFT_BYTES (call.h); arg may be NULL
  *          with 0 bytes.
  * Returns  0; -ECANCELED: the group has been cancelled (by a failure, too); -EFAULT: the strand
- *          could not see fn or arg; -EAGAIN: the system has no room for another; -EPIPE: the zygote
- *          has died; -EMSGSIZE: more than 1 GiB; -EINVAL; -ENOMEM.
+ *          could not see fn or arg; -EAGAIN: the system has no room for another; -EMFILE: nor the
+ *          program for its descriptors; -EPIPE: the zygote has died; -EMSGSIZE: more than 1 GiB;
+ *          -EINVAL; -ENOMEM.
  * Blocks   kind serial: runs the call. Processes: until the process exists. On a pool: until there
  *          is room in its backlog.
  */

@@ -34,7 +34,8 @@ WEFT_BEGIN
  * Returns  0 and *ret_pool, to be closed; -EINVAL: no such kind, more than 4096 workers, reserved
  *          words set; -ENOTSUP: a promise that the kind cannot keep; -EFAULT: enter, leave or
  *          context could not be seen by the workers; -ENOTCONN: processes without weft_init();
- *          -EAGAIN: the system has no room for the workers' threads; -ENOMEM.
+ *          -EAGAIN: the system has no room for the workers' threads; -EMSGSIZE: a context of more
+ *          than 1 GiB; -ENOMEM.
  * Blocks   no: workers open on their own.
  */
 int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *options) WEFT_USE;

@@ -4,8 +4,10 @@
  *
  * The thread sleeps in ppoll() on two descriptors: the caller's, and an eventfd that a cancellation
  * writes to. That is made only when there is something to wait for, and for one wait, so that weft
- * keeps no descriptors of its own; beside a sleep its two system calls hardly count. A deadline
- * further away than a day is waited for a day at a time.
+ * keeps no descriptors of its own; beside a sleep its two system calls hardly count. When no
+ * descriptor is left for it the thread looks for a cancellation every BLIND_NS instead: a program
+ * that has run out of descriptors must still learn how its processes end. A deadline further away
+ * than a day is waited for a day at a time.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,17 +20,21 @@
 #include "park/strand.h"
 
 #define SLICE_NS (24 * 3600 * WEFT_S)
+#define BLIND_NS (10 * WEFT_MS)
 
 static void wake(void *ctx)
 {
-    (void)eventfd_write(*(const int *)ctx, 1);
+    const int *waker = ctx;
+    if (*waker >= 0)
+        (void)eventfd_write(*waker, 1);
 }
 
 /* What poll found of the first descriptor; 0: nothing yet; or an error. */
 static int poll_once(struct pollfd fds[2], weft_deadline deadline)
 {
     int64_t ns = weft_left(deadline);
-    ns = ns < SLICE_NS ? ns : SLICE_NS;
+    int64_t most = fds[1].fd < 0 ? BLIND_NS : SLICE_NS;
+    ns = ns < most ? ns : most;
     struct timespec left = { .tv_sec = ns / WEFT_S, .tv_nsec = ns % WEFT_S };
     int n = ppoll(fds, 2, &left, NULL);
     if (n < 0)
@@ -63,9 +69,7 @@ static void blame_scope(struct strand *self, weft_deadline deadline)
 static int wait_cancellable(struct pollfd fds[2], weft_deadline deadline)
 {
     struct strand *self = strand_self();
-    int waker = eventfd(0, EFD_CLOEXEC);
-    if (waker < 0)
-        return -errno;
+    int waker = eventfd(0, EFD_CLOEXEC); /* may fail */
     fds[1] = (struct pollfd){ .fd = waker, .events = POLLIN };
     weft_on_cancel hook;
     int rc = weft_on_cancel_enter(&hook, wake, &waker);
@@ -73,7 +77,8 @@ static int wait_cancellable(struct pollfd fds[2], weft_deadline deadline)
         rc = poll_until(self, fds, weft_sooner(deadline, weft_scope_deadline()));
         weft_on_cancel_leave(&hook);
     }
-    close(waker);
+    if (waker >= 0)
+        close(waker);
     if (rc == -ETIMEDOUT)
         blame_scope(self, deadline);
     return rc;

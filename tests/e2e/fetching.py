@@ -93,3 +93,15 @@ def unused_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def read_terminal(fd):
+    text = b""
+    while True:
+        try:
+            piece = os.read(fd, 4096)
+        except OSError:
+            return text.decode()
+        if not piece:
+            return text.decode()
+        text += piece

@@ -14,8 +14,8 @@ import threading
 import pytest
 
 from conftest import PATIENCE_S, tool_path
-from fetching import (ENVIRONMENT, FAST, KINDS, command, fetch, kind, processes_of, started,
-                      until, unused_port)  # noqa: F401 (kind is a fixture)
+from fetching import (ENVIRONMENT, FAST, KINDS, command, fetch, kind, processes_of, read_terminal,
+                      started, until, unused_port)  # noqa: F401 (kind is a fixture)
 
 
 # ---- ending early
@@ -212,18 +212,6 @@ def test_twenty_thousand_urls_take_no_more_memory_than_two_thousand(kind):
 
 
 # ---- the terminal
-
-def read_terminal(fd):
-    text = b""
-    while True:
-        try:
-            piece = os.read(fd, 4096)
-        except OSError:
-            return text.decode()
-        if not piece:
-            return text.decode()
-        text += piece
-
 
 def test_progress_is_shown_on_a_terminal_only(kind, site):
     urls = [f"{site.url}page/1", f"{site.url}status/404", f"{site.url}page/2?ms=300"]
