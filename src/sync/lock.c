@@ -75,13 +75,11 @@ static uint32_t taken(uint32_t word, bool waited, bool owns_awake)
     return rush ? HELD | SWAPS | awake | (rush - RUSH_ONE) : HELD | awake;
 }
 
-/* The first guess is that nobody has fought over it lately; the second knows the word. */
 static bool take_free(weft_lock *lock)
 {
-    uint32_t word = 0;
-    /* acquire, both: pairs with the release in weft_lock_release() and release_decide() */
-    return cas_acquire(&lock->word, &word, HELD) ||
-           (!(word & HELD) && cas_acquire(&lock->word, &word, taken(word, false, false)));
+    uint32_t word = load_relaxed(&lock->word); /* a first guess: the swap decides */
+    /* acquire: pairs with the release in weft_lock_release() and release_decide() */
+    return !(word & HELD) && cas_acquire(&lock->word, &word, taken(word, false, false));
 }
 
 /*
