@@ -30,7 +30,6 @@
 #define sub_relaxed(p, v)   __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 #define sub_acq_rel(p, v)   __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define or_relaxed(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
-#define or_acq_rel(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define or_seq_cst(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define and_relaxed(p, v)   __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)
 
