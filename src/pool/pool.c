@@ -135,6 +135,14 @@ static weft_future *take(weft_pool *pool)
     return taking.future;
 }
 
+bool pool_is_terminated(weft_pool *pool)
+{
+    weft_lock_lock(&pool->lock);
+    bool terminated = pool->terminated;
+    weft_lock_release(&pool->lock);
+    return terminated;
+}
+
 static bool is_closing(weft_pool *pool)
 {
     weft_lock_lock(&pool->lock);

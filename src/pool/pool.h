@@ -92,6 +92,9 @@ struct weft_pool {
  */
 bool pool_begin(struct worker *worker, weft_future *future);
 
+/* Whether the pool was terminated: nobody waits for what its workers are about to do. */
+bool pool_is_terminated(weft_pool *pool);
+
 /* Runs and ends a future on a worker. Takes the runner's reference. */
 void pool_run(struct worker *worker, weft_future *future);
 

@@ -15,19 +15,32 @@
 
 enum { UNBEGUN_MAX = 8 };
 
+#define TERMINATED_LOOK_NS (100 * WEFT_MS)
+
 static void say(struct open_failure *failure, int error, const char *what, const char *detail)
 {
     failure->error = error;
     snprintf(failure->text, sizeof failure->text, "%s: %.120s", what, detail);
 }
 
-/* Waits for enter. 0; or why the process cannot be used. */
-static int make_ready(struct process *process, struct open_failure *ret_failure)
+/* Waits for enter, which may take as long as it likes, unless the pool is terminated meanwhile. */
+static int wait_for_enter(struct worker *worker, struct process_result *ret_failed)
 {
+    int rc;
+    do
+        rc = process_ready(worker->process, ret_failed, weft_after(TERMINATED_LOOK_NS));
+    while (rc == -ETIMEDOUT && !pool_is_terminated(worker->pool));
+    return rc;
+}
+
+/* Waits for enter. 0; or why the process cannot be used. */
+static int make_ready(struct worker *worker, struct open_failure *ret_failure)
+{
+    struct process *process = worker->process;
     struct process_result failed;
     struct process_end end;
     char how[100];
-    int rc = process_ready(process, &failed, WEFT_FOREVER);
+    int rc = wait_for_enter(worker, &failed);
     switch (rc) {
     case 0:
         return 0;
@@ -67,7 +80,7 @@ static int open_process(struct worker *worker, struct open_failure *ret_failure)
         worker->process = NULL;
         return rc;
     }
-    rc = make_ready(worker->process, ret_failure);
+    rc = make_ready(worker, ret_failure);
     if (rc < 0) {
         process_close(worker->process);
         worker->process = NULL;

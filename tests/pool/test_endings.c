@@ -35,6 +35,27 @@ TEST(terminating_reaches_a_call_at_every_instant)
     }
 }
 
+static int enter_for_ever(weft_call *call, void **ret_worker)
+{
+    (void)ret_worker;
+    return wait_for_ever(call);
+}
+
+TEST(terminating_does_not_wait_for_a_process_to_enter)
+{
+    EXPECT_EQ(weft_init(), 0);
+    DESCRIPTORS_COUNT_FROM_HERE();
+    weft_pool *pool;
+    weft_options options = { .workers = 2, .enter = enter_for_ever };
+    EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &options), 0);
+    weft_future *future;
+    EXPECT_EQ(weft_pool_submit(pool, wait_for_ever, NULL, 0, &future, WEFT_FOREVER), 0);
+    weft_pool_terminate(pool);
+    weft_pool_close(pool); /* hangs if it waits */
+    EXPECT_EQ(weft_future_outcome(future)->how, WEFT_CANCELLED);
+    weft_future_close(future);
+}
+
 static struct {
     weft_pool *pool;
     weft_event inner_runs;
