@@ -71,7 +71,7 @@ size_t weft_queue_count(const weft_queue *queue);
  */
 int weft_queue_fd(weft_queue *queue) WEFT_USE;
 
-/* Frees the queue and what is in it. Nobody uses it any more. NULL is allowed. */
+/* Frees the queue and what is in it. Nobody is inside a call on it any more. NULL is allowed. */
 void weft_queue_close(weft_queue *queue);
 
 WEFT_END

@@ -38,8 +38,8 @@ void strand_cancel(struct strand *strand, uint32_t depth)
     uint32_t waits = STRAND_WAITS_CANCELLABLE;
     if (cas_seq_cst(&strand->decision, &waits, STRAND_CANCELLED))
         strand->ops->wake(strand);
-    run_hooks(
-        strand); /* also when it waits: it may be inside a hook, on its way to a foreign wait */
+    /* Also when it waited: it may be inside a hook, on its way to a foreign wait. */
+    run_hooks(strand);
     guard_unlock(&strand->hooks_guard);
 }
 

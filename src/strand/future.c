@@ -9,8 +9,8 @@
  * Cancelling a running call must reach the strand that runs it, which may have gone on to another
  * call or ended. So `strand` is set and cleared under the guard, and cancelled under it.
  *
- * Lock order: an owner's lock may be held when a guard is taken, never the other way round; under a
- * guard only park's bucket guards are taken.
+ * Lock order: an owner's lock may be held when a future's guard is taken, never the other way
+ * round; under that guard only the cancelled strand's hooks_guard is taken (park/cancel.c).
  */
 #include <errno.h>
 #include <stdio.h>
