@@ -44,6 +44,15 @@ bool weft_uncancel(void);
 int weft_yield(void);
 
 /*
+ * Calls fn(arg), which may block the thread that it runs in (a system call, a library that knows
+ * nothing of weft), and waits for it. In a task it runs in a thread of a pool, so that the worker
+ * goes on with other tasks; in any other strand at once, in the caller. What fn calls of weft sees
+ * that thread, not the task. A cancellation and the scopes do not end it: nothing can.
+ * Returns  what fn did; -EAGAIN, -ENOMEM: no thread could be made, and fn was not called.
+ */
+int weft_blocking(int (*fn)(void *arg), void *arg) WEFT_USE;
+
+/*
  * A strand inside somebody else's wait (a library's own poll loop) is not seen by cancellation.
  * Between enter and leave, a cancellation calls fn(ctx), which makes that wait end:
  *

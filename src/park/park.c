@@ -82,7 +82,7 @@ static void wake_posted(struct park_bucket *bucket)
         /* seq_cst: in one order with the change before park_post() and the wait's own check */
         if (node->postable && load_seq_cst(node->word) != node->value && claim(bucket, node)) {
             node->token = 0;
-            node->strand->ops->wake(node->strand);
+            node->strand->ops->post(node->strand);
         }
     }
 }
@@ -159,7 +159,7 @@ static int result(struct strand *self, const struct park_node *nodes, weft_scope
     store_relaxed(&self->decision, STRAND_RUNS); /* nobody looks: no node is queued any more */
     switch (decision) {
     case STRAND_WOKEN:
-        return (int)(self->woken_node - nodes);
+        return nodes ? (int)(self->woken_node - nodes) : 0;
     case STRAND_CHANGED:
         return -EAGAIN;
     case STRAND_CANCELLED:
@@ -199,6 +199,14 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
 int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags)
 {
     return park_wait_then(nodes, n, deadline, flags, NULL, NULL);
+}
+
+bool park_end(struct strand *strand)
+{
+    if (!decide(strand, STRAND_WOKEN))
+        return false;
+    strand->ops->wake(strand);
+    return true;
 }
 
 /* What a wake-up is looking for. */

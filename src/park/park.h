@@ -60,7 +60,7 @@ enum {
 };
 
 /*
- * Waits until one of n nodes is woken.
+ * Waits until one of n nodes is woken, or with nodes NULL and n 0 until park_end().
  * Returns  its index, its token set; -EAGAIN: one of the words had another value; -ETIMEDOUT (of
  *          the deadline or a scope's); -ECANCELED.
  */
@@ -72,6 +72,12 @@ int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigne
  */
 int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
                    void (*then)(void *ctx), void *ctx);
+
+/*
+ * Ends a wait without nodes: for a waker that knows its strand, which must not go away meanwhile.
+ * Returns  true: the wait returns 0; false: it has ended otherwise, or the strand does not wait.
+ */
+bool park_end(struct strand *strand);
 
 /* Wakes up to max waiters of a word, with a token. Returns how many. */
 uint32_t park_wake(const uint32_t *word, uint32_t max, uint32_t token);

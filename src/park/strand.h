@@ -23,6 +23,7 @@
 
 struct strand;
 struct park_node;
+struct reactor;
 
 /* How one kind of strand sleeps. */
 struct strand_ops {
@@ -33,10 +34,13 @@ struct strand_ops {
     int (*sleep)(struct strand *self, weft_deadline deadline);
 
     /*
-     * Gives the strand its token. Called by any strand, and by a signal handler; never waits. The
-     * record may be gone as soon as the token is there, so that is the last write to it.
+     * Gives the strand its token. Called by any strand; never waits. The record may be gone as soon
+     * as the token is there, so that is the last write to it.
      */
     void (*wake)(struct strand *strand);
+
+    /* The same; safe in a signal handler, whatever it interrupted. */
+    void (*post)(struct strand *strand);
 
     /* Lets others run; called by the strand itself. */
     void (*yield)(struct strand *self);
@@ -70,6 +74,8 @@ struct strand {
     struct once_run *onces;     /* own: what weft_once_run() is in the middle of, innermost first */
     struct local_value *locals; /* own: values by key, NULL until one is set */
     void *worker_of;            /* own: the pool whose worker this strand is */
+    struct reactor *reactor;    /* does the strand's I/O (io/reactor.h); NULL: it does its own, and
+                                   blocks. Constant while the strand runs */
     char name[32];              /* own; "" until asked for */
 };
 

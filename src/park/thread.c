@@ -75,5 +75,6 @@ static void thread_yield(struct strand *self)
 const struct strand_ops thread_ops = {
     .sleep = thread_sleep,
     .wake = thread_wake,
+    .post = thread_wake,
     .yield = thread_yield,
 };

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io/reactor.h: the door of the I/O back ends: a reactor does operations on descriptors for the
+ * tasks of one worker, which goes on with other tasks meanwhile and sleeps in wait().
+ *
+ * A reactor belongs to the thread that opened it; only wake() may be called by others. Operations
+ * live in the memory of whoever starts them and belong to the reactor, with the buffers that they
+ * point to, from start() until they have ended.
+ *
+ *              start() 0          done()
+ *     the caller's ----> the reactor's ----> the caller's
+ *          ^                                      |
+ *          +------------- start() 1 --------------+
+ *
+ * Two back ends of equal standing: uring.c and epoll.c. reactor_open() chooses: what WEFT_IO names,
+ * else the first that this system allows.
+ */
+#ifndef WEFT_IO_REACTOR_H
+#define WEFT_IO_REACTOR_H
+
+#include <sys/socket.h>
+
+#include <weft/time.h>
+
+#include "base/list.h"
+
+enum io_code {
+    IO_POLL,    /* flags: POLLIN and so on; the result is what poll() found */
+    IO_READ,    /* data, size, offset; offset IO_STREAM: a pipe or a terminal */
+    IO_WRITE,   /* the same */
+    IO_SYNC,    /* fsync */
+    IO_RECV,    /* data, size, flags as recv() */
+    IO_SEND,    /* data, size, flags as send(); MSG_NOSIGNAL is added */
+    IO_RECVMSG, /* message, flags */
+    IO_SENDMSG, /* the same; MSG_NOSIGNAL is added */
+    IO_ACCEPT,  /* address and address_size, or NULL; flags as accept4() */
+    IO_CONNECT, /* address, *address_size */
+};
+
+#define IO_STREAM UINT64_MAX
+
+struct io_op {
+    /* The caller's, constant while the operation is the reactor's: */
+    enum io_code code;
+    int fd; /* one that weft opened is non-blocking; IO_POLL: anybody's; files: any */
+    int flags;
+    union {
+        void *data; /* not written to by IO_WRITE and IO_SEND */
+        struct msghdr *message;
+        struct sockaddr *address;
+    };
+    size_t size;
+    uint64_t offset;
+    socklen_t *address_size;
+    void (*done)(struct io_op *op); /* called once, by the reactor's thread within wait() */
+
+    /* Set by the reactor before the end: what the system call would return, or -errno. EINTR and
+       EAGAIN are not among them. -ECANCELED: cancel() was in time, nothing has happened. */
+    ssize_t result;
+
+    /* The reactor's: */
+    struct list link;
+    uint64_t state[3];
+};
+
+struct reactor;
+
+struct reactor_ops {
+    const char *name; /* as in WEFT_IO */
+
+    /* Returns 0; -ENOSYS, -EPERM: this system does not allow it; -ENOMEM, -EMFILE. */
+    int (*open)(struct reactor **ret);
+
+    /* Nothing is under way. */
+    void (*close)(struct reactor *reactor);
+
+    /*
+     * Starts an operation. It cannot fail: an error is the operation's result.
+     * Returns  0: it is the reactor's, and done() will come; 1: it has ended, done() does not come.
+     */
+    int (*start)(struct reactor *reactor, struct io_op *op);
+
+    /*
+     * Asks to end an operation that was started and has not ended: done() comes soon, and until it
+     * does the buffer is the kernel's. The result is -ECANCELED, or what happened first (a part of
+     * the data may have been moved: then the result says how much).
+     */
+    void (*cancel)(struct reactor *reactor, struct io_op *op);
+
+    /*
+     * Submits what was started, and calls done() of what has ended; if there is nothing, sleeps
+     * until there is, until the deadline, or until wake(). WEFT_NOW: does not sleep.
+     * Returns  how many have ended (0 also when woken).
+     */
+    int (*wait)(struct reactor *reactor, weft_deadline deadline);
+
+    /*
+     * Ends the present wait() that sleeps, or the next: a wake-up is not lost. Several may become
+     * one. By any thread, and in a signal handler.
+     */
+    void (*wake)(struct reactor *reactor);
+
+    /* A descriptor that is readable when wait() would find something. Borrowed. */
+    int (*fd)(struct reactor *reactor);
+};
+
+/* The first member of each back end's own struct. */
+struct reactor {
+    const struct reactor_ops *ops;
+    uint64_t under_way; /* how many operations are the reactor's */
+};
+
+extern const struct reactor_ops uring_reactor;
+extern const struct reactor_ops epoll_reactor;
+
+/*
+ * Opens a reactor for the calling thread.
+ * Returns  0; -EINVAL: WEFT_IO names none; or what the named, or the last, back end's open() said.
+ */
+int reactor_open(struct reactor **ret);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task/blocking.c: the pool of threads for calls that block the thread they run in.
+ *
+ * A task leaves its job in a queue and parks; a thread of the pool runs the job, and ends the
+ * task's wait. Threads are made when none is idle, up to THREADS_MAX; jobs beyond that wait in
+ * turn. The thread that became idle last is used first, so that those that are not needed stay
+ * idle, and end after IDLE_NS.
+ *
+ * A job lies on the stack of the task that waits for it. The wait is shielded: nothing can end a
+ * foreign call, and until it has ended it may use what its argument points to.
+ *
+ * `guard` guards everything here. An idle thread sleeps on a word of its own, in its stack: whoever
+ * takes it from the idle list gives it a job, wakes it by that word, and does not touch it again.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <weft/self.h>
+
+#include "base/list.h"
+#include "park/park.h"
+
+enum { THREADS_MAX = 512 };
+
+#define IDLE_NS (10 * WEFT_S)
+
+struct job {
+    struct list link;
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+    struct strand *strand;
+};
+
+struct idler {
+    struct list link; /* guarded */
+    struct job *job;  /* guarded; NULL: none yet */
+    uint32_t woken;
+};
+
+static struct guard guard;
+static struct list jobs = LIST_INIT(jobs); /* that no thread has taken */
+static struct list idle = LIST_INIT(idle); /* the one that became idle last comes first */
+static unsigned threads;
+
+static void idle_push(struct idler *idler)
+{
+    idler->link.prev = &idle;
+    idler->link.next = idle.next;
+    idle.next->prev = &idler->link;
+    idle.next = &idler->link;
+}
+
+/* Sleeps until there is a job. NULL: none came, and the thread is counted out. */
+static struct job *wait_for_job(void)
+{
+    struct idler idler = { .job = NULL };
+    weft_deadline end = weft_after(IDLE_NS);
+    guard_lock(&guard);
+    struct list *first = list_pop_front(&jobs);
+    if (!first)
+        idle_push(&idler);
+    guard_unlock(&guard);
+    if (first)
+        return CONTAINER(first, struct job, link);
+    /* acquire: pairs with the release in give(); shows the job */
+    while (!load_acquire(&idler.woken) && futex_wait(&idler.woken, 0, end) != -ETIMEDOUT) {
+    }
+    guard_lock(&guard);
+    struct job *job = idler.job;
+    if (!job) {
+        list_remove(&idler.link);
+        threads--;
+    }
+    guard_unlock(&guard);
+    if (job)
+        /* acquire: as above. Until then the giver may still be about to write the word. */
+        while (!load_acquire(&idler.woken))
+            futex_wait(&idler.woken, 0, WEFT_FOREVER);
+    return job;
+}
+
+static void *thread_main(void *first)
+{
+    for (struct job *job = first; job; job = wait_for_job()) {
+        struct strand *strand = job->strand;
+        job->result = job->fn(job->arg);
+        park_end(strand); /* from here on the job is gone */
+    }
+    return NULL;
+}
+
+/* Makes a thread that begins with a job. It gets no signals: they are the program's. */
+static int make_thread(struct job *job)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    int rc = pthread_attr_init(&attributes);
+    if (rc)
+        return -rc;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&thread, &attributes, thread_main, job);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return -rc;
+}
+
+/*
+ * Gives a job to an idle thread, or if there is none and the job may wait, to the next one that has
+ * nothing to do. False: there is none.
+ */
+static bool give(struct job *job, bool may_wait)
+{
+    guard_lock(&guard);
+    struct list *link = list_pop_front(&idle);
+    struct idler *idler = link ? CONTAINER(link, struct idler, link) : NULL;
+    bool queued = !idler && may_wait && threads;
+    if (idler)
+        idler->job = job;
+    else if (queued)
+        list_push_back(&jobs, &job->link);
+    guard_unlock(&guard);
+    if (!idler)
+        return queued;
+    store_release(&idler->woken, 1); /* pairs with the acquire in wait_for_job() */
+    futex_wake(&idler->woken, 1);    /* by address: the idler may be gone */
+    return true;
+}
+
+static bool count_in(void)
+{
+    guard_lock(&guard);
+    bool room = threads < THREADS_MAX;
+    threads += room;
+    guard_unlock(&guard);
+    return room;
+}
+
+static void count_out(void)
+{
+    guard_lock(&guard);
+    threads--;
+    guard_unlock(&guard);
+}
+
+static int try_new_thread(struct job *job)
+{
+    if (!count_in())
+        return -EAGAIN;
+    int rc = make_thread(job);
+    if (rc < 0)
+        count_out();
+    return rc;
+}
+
+/* When the caller is about to sleep, so that the end of the job finds it waiting. */
+static void hand_out(void *ctx)
+{
+    struct job *job = ctx;
+    if (give(job, false))
+        return;
+    int rc = try_new_thread(job);
+    if (rc == 0 || give(job, true))
+        return;
+    job->result = rc;
+    park_end(job->strand);
+}
+
+int weft_blocking(int (*fn)(void *arg), void *arg)
+{
+    struct strand *self = strand_self();
+    if (!self->reactor)
+        return fn(arg);
+    struct job job = { .fn = fn, .arg = arg, .strand = self };
+    (void)park_wait_then(NULL, 0, WEFT_FOREVER, PARK_SHIELDED, hand_out, &job);
+    return job.result;
+}
