@@ -16,7 +16,7 @@
 
 int (*io_fault)(enum io_fault_point point, struct io_op *op);
 
-static const struct reactor_ops *const back_ends[] = { &epoll_reactor };
+static const struct reactor_ops *const back_ends[] = { &uring_reactor, &epoll_reactor };
 
 enum { BACK_ENDS = sizeof back_ends / sizeof *back_ends };
 
