@@ -17,6 +17,7 @@
  *   queue.h      a bounded queue of items
  *   select.h     waiting on several of them at once
  *   fd.h         waiting on a file descriptor
+ *   run.h        tasks inside somebody else's event loop
  *
  * Rules that hold everywhere:
  *
@@ -53,5 +54,6 @@
 #include <weft/queue.h>
 #include <weft/select.h>
 #include <weft/fd.h>
+#include <weft/run.h>
 
 #endif

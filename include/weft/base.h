@@ -45,6 +45,8 @@ const char *weft_strerror(int error);
  *
  *   WEFT_SERIAL     no strand at all: each call runs at once, in the strand that starts it
  *   WEFT_THREADS    an operating-system thread each: waiting overlaps, memory is shared
+ *   WEFT_TASKS      a coroutine each, run by a few worker threads: many thousands of waits at once,
+ *                   memory is shared; what blocks the thread goes through weft_blocking()
  *   WEFT_PROCESSES  an operating-system process each: survives crashes, can be killed; needs
  *                   weft_init() at the top of main
  *
@@ -53,11 +55,12 @@ const char *weft_strerror(int error);
 typedef enum weft_kind {
     WEFT_SERIAL = 1,
     WEFT_THREADS = 2,
+    WEFT_TASKS = 3,
     WEFT_PROCESSES = 4,
 } weft_kind;
 
 /*
- * Reads a kind from its name: "serial", "threads" or "processes".
+ * Reads a kind from its name: "serial", "threads", "tasks" or "processes".
  * Returns  0 and *ret_kind; -EINVAL: no such kind (or NULL).
  */
 int weft_kind_parse(const char *name, weft_kind *ret_kind) WEFT_USE;

@@ -11,6 +11,7 @@ static const struct {
 } kinds[] = {
     { "serial", WEFT_SERIAL },
     { "threads", WEFT_THREADS },
+    { "tasks", WEFT_TASKS },
     { "processes", WEFT_PROCESSES },
 };
 

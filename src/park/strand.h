@@ -76,6 +76,8 @@ struct strand {
     void *worker_of;            /* own: the pool whose worker this strand is */
     struct reactor *reactor;    /* does the strand's I/O (io/reactor.h); NULL: it does its own, and
                                    blocks. Constant while the strand runs */
+    const char *family;         /* own, borrowed: what the name begins with; NULL: nothing */
+    uint64_t number;            /* own: what it ends with, if it has a family */
     char name[32];              /* own; "" until asked for */
 };
 
@@ -84,6 +86,9 @@ _Static_assert(sizeof(struct strand) <= 512, "fits the static TLS that dlopen ca
 extern __thread struct strand *strand_current __attribute__((tls_model("initial-exec")));
 
 struct strand *strand_attach(void);
+
+/* A number for a new strand. */
+uint64_t strand_new_id(void);
 
 /* Makes the calling thread another strand than it was: for a child, after a fork. */
 void strand_renew(void);

@@ -23,11 +23,16 @@ static __thread struct strand thread_record __attribute__((tls_model("initial-ex
 
 static uint64_t last_id;
 
+uint64_t strand_new_id(void)
+{
+    return add_relaxed(&last_id, 1) + 1; /* relaxed: only uniqueness matters */
+}
+
 struct strand *strand_attach(void)
 {
     struct strand *self = &thread_record;
     self->ops = &thread_ops;
-    self->id = add_relaxed(&last_id, 1) + 1; /* relaxed: only uniqueness matters */
+    self->id = strand_new_id();
     strand_current = self;
     return self;
 }

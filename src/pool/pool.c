@@ -24,7 +24,7 @@
 #include "pool/pool.h"
 #include "process/process.h"
 
-enum { WORKERS_MAX = 4096, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
+enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
 
 static const struct runner_ops pool_ops;
 
@@ -385,7 +385,22 @@ static int check_processes(const weft_options *options)
                : -EFAULT;
 }
 
-/* Starts the workers' threads; on failure none is left. */
+static int start_worker(weft_pool *pool, struct worker *worker)
+{
+    if (pool->kind == WEFT_TASKS)
+        return task_set_start(&pool->tasks, worker_main, worker);
+    return thread_start(&pool->threads, worker_main, worker);
+}
+
+static void join_workers(weft_pool *pool)
+{
+    if (pool->kind == WEFT_TASKS)
+        task_set_join(&pool->tasks);
+    else
+        thread_set_join(&pool->threads);
+}
+
+/* Starts the workers; on failure none is left. */
 static int start_workers(weft_pool *pool)
 {
     uint32_t n = pool->options.workers;
@@ -394,14 +409,15 @@ static int start_workers(weft_pool *pool)
         return -ENOMEM;
     bool runs_calls = pool->kind == WEFT_THREADS; /* else it is not meant for these threads */
     thread_set_init(&pool->threads, pool->options.name, runs_calls ? pool->options.stack_bytes : 0);
+    task_set_init(&pool->tasks, pool->options.name, pool->options.stack_bytes);
     pool->usable = n;
     for (uint32_t i = 0; i < n; i++) {
         pool->workers[i] = (struct worker){ .pool = pool, .number = i };
-        int rc = thread_start(&pool->threads, worker_main, &pool->workers[i]);
+        int rc = start_worker(pool, &pool->workers[i]);
         if (rc == 0)
             continue;
         weft_pool_terminate(pool);
-        thread_set_join(&pool->threads);
+        join_workers(pool);
         free(pool->workers);
         return rc;
     }
@@ -417,6 +433,7 @@ static int open_kind(weft_pool *pool)
         pool->backend = &threads_backend; /* to run calls, which is the same */
         return pool_serial_open(pool);
     case WEFT_THREADS:
+    case WEFT_TASKS: /* what a worker does is the same */
         pool->backend = &threads_backend;
         break;
     case WEFT_PROCESSES:
@@ -427,10 +444,10 @@ static int open_kind(weft_pool *pool)
     return rc < 0 ? rc : start_workers(pool);
 }
 
-static void fill_in(weft_options *options)
+static void fill_in(weft_options *options, weft_kind kind)
 {
     if (!options->workers)
-        options->workers = base_cpus();
+        options->workers = kind == WEFT_TASKS ? TASKS : base_cpus();
     if (!options->backlog_max)
         options->backlog_max = BACKLOG;
 }
@@ -443,7 +460,7 @@ int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *opt
     int rc = options_copy(&pool->options, options, kind);
     if (rc < 0)
         goto no_options;
-    fill_in(&pool->options);
+    fill_in(&pool->options, kind);
     pool->kind = kind;
     pool->runner.ops = &pool_ops;
     pool->owner =
@@ -466,7 +483,7 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
                      weft_future **ret_future, weft_deadline deadline)
 {
     weft_future *future;
-    int rc = future_new(&future, &pool->runner, &pool->owner, fn, arg, arg_bytes);
+    int rc = future_new(&future, &pool->runner, &pool->owner, fn, arg, arg_bytes, true);
     if (rc < 0)
         return rc;
     future->call.pub.index = add_relaxed(&pool->next_index, 1); /* relaxed: only a number */
@@ -549,7 +566,7 @@ void weft_pool_close(weft_pool *pool)
         return;
     stop(pool, false);
     if (pool->kind != WEFT_SERIAL)
-        thread_set_join(&pool->threads);
+        join_workers(pool);
     /* For calls that another strand is running (kind serial) or just cancelling. */
     (void)signal_wait(&pool->drained, attempt_drained, pool, WEFT_FOREVER, PARK_SHIELDED);
     if (pool->kind == WEFT_SERIAL)

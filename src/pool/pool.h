@@ -16,6 +16,7 @@
 
 #include "strand/future.h"
 #include "strand/options.h"
+#include "strand/task.h"
 #include "strand/thread.h"
 #include "sync/signal.h"
 
@@ -70,7 +71,8 @@ struct weft_pool {
     weft_options options;
     const struct pool_backend *backend;
     struct worker *workers;
-    struct thread_set threads;
+    struct thread_set threads; /* its workers, but of kind tasks */
+    struct task_set tasks;     /* the workers of kind tasks */
     weft_lock lock;    /* guards what follows */
     struct list queue; /* of futures, by queue_link, each with the runner's reference */
     uint32_t queued;

@@ -85,16 +85,23 @@ void future_rearm(weft_future *future)
 }
 
 int future_new(weft_future **ret, struct runner *runner, struct future_owner *owner, weft_fn *fn,
-               const void *arg, size_t arg_bytes)
+               const void *arg, size_t arg_bytes, bool handle)
 {
     struct argument argument;
     int rc = argument_parse(&argument, runner, fn, arg, arg_bytes);
     if (rc < 0)
         return rc;
-    weft_future *future = malloc(sizeof *future + argument.size + 1);
+    size_t bytes = sizeof(weft_future) + argument.size + 1;
+    void (*release)(weft_future *future) = NULL;
+    weft_future *future = NULL;
+    if (!handle && runner->ops->allocate)
+        future = runner->ops->allocate(runner, bytes, &release);
+    if (!future)
+        future = malloc(bytes);
     if (!future)
         return -ENOMEM;
     future_init(future, runner, owner, fn);
+    future->release = release;
     if (argument.size)
         memcpy(future->bytes, argument.bytes, argument.size);
     future->bytes[argument.size] = '\0';
@@ -116,7 +123,10 @@ void future_unref(weft_future *future)
     if (sub_acq_rel(&future->refs, 1) > 1)
         return;
     free(future->call.result);
-    free(future);
+    if (future->release)
+        future->release(future);
+    else
+        free(future);
 }
 
 void weft_future_close(weft_future *future)

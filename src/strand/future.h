@@ -35,6 +35,7 @@ struct weft_future {
     uint32_t refs;
     uint32_t state; /* enum future_state */
     weft_event ended;
+    void (*release)(weft_future *future); /* constant: frees it; NULL: free() */
     weft_fn *fn;                /* constant until ended, as are owner and runner; NULL: a promise */
     struct future_owner *owner; /* NULL: a promise */
     struct runner *runner;      /* NULL: a promise */
@@ -51,11 +52,12 @@ struct weft_future {
 };
 
 /*
- * Makes a pending future for fn and a copy of arg (sizes as in call.h), with one reference.
+ * Makes a pending future for fn and a copy of arg (sizes as in call.h), with one reference. handle:
+ * somebody else will have a reference, too.
  * Returns  0; -EINVAL, -EFAULT, -EMSGSIZE, -ENOMEM.
  */
 int future_new(weft_future **ret, struct runner *runner, struct future_owner *owner, weft_fn *fn,
-               const void *arg, size_t arg_bytes);
+               const void *arg, size_t arg_bytes, bool handle);
 
 /* Makes memory a pending future with one reference; its call is filled in by the caller. */
 void future_init(weft_future *future, struct runner *runner, struct future_owner *owner,

@@ -80,6 +80,8 @@ static int open_runner(weft_group *group, weft_kind kind)
         return serial_runner_open(&group->runner, &group->options);
     case WEFT_THREADS:
         return thread_runner_open(&group->runner, &group->options);
+    case WEFT_TASKS:
+        return task_runner_open(&group->runner, &group->options);
     case WEFT_PROCESSES:
         return process_runner_open(&group->runner, &group->options);
     }
@@ -171,7 +173,7 @@ static int submit(weft_group *group, weft_fn *fn, const void *arg, size_t arg_by
                   weft_future **ret_future, weft_deadline deadline)
 {
     weft_future *future;
-    int rc = future_new(&future, group->runner, &group->owner, fn, arg, arg_bytes);
+    int rc = future_new(&future, group->runner, &group->owner, fn, arg, arg_bytes, wanted);
     if (rc < 0)
         return rc;
     future->wanted = wanted;

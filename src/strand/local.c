@@ -88,12 +88,17 @@ void *weft_local_get(weft_local *local)
     return values[local->slot].pointer;
 }
 
+static int drop_when_thread_exits(struct strand *self)
+{
+    pthread_once(&exit_once, make_exit_key);
+    return exit_key_error || pthread_setspecific(exit_key, self) ? -ENOMEM : 0;
+}
+
 int weft_local_set(weft_local *local, void *value)
 {
     struct strand *self = strand_self();
     if (!self->locals) {
-        pthread_once(&exit_once, make_exit_key);
-        if (exit_key_error || pthread_setspecific(exit_key, self))
+        if (self->ops == &thread_ops && drop_when_thread_exits(self) < 0)
             return -ENOMEM;
         self->locals = calloc(SLOTS, sizeof(struct local_value));
         if (!self->locals)
@@ -137,5 +142,6 @@ void locals_drop(struct strand *self)
             drop(value.pointer);
     free(values);
     self->locals = NULL;
-    pthread_setspecific(exit_key, NULL);
+    if (self->ops == &thread_ops)
+        pthread_setspecific(exit_key, NULL);
 }

@@ -19,7 +19,7 @@ bool options_strict(void)
 
 static int check(const weft_options *options, weft_kind kind)
 {
-    if (kind != WEFT_SERIAL && kind != WEFT_THREADS && kind != WEFT_PROCESSES)
+    if (kind != WEFT_SERIAL && kind != WEFT_THREADS && kind != WEFT_TASKS && kind != WEFT_PROCESSES)
         return -EINVAL;
     for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
         if (options->reserved[i])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * strand/runner.h: the door to whatever runs calls: the caller itself (serial.c), a thread each
- * (thread.c), a process each (process/spawn.c), a pool (pool/). Groups know runners, not kinds.
+ * (thread.c), a task each (task.c), a process each (process/spawn.c), a pool (pool/). Groups know runners, not kinds.
  */
 #ifndef WEFT_STRAND_RUNNER_H
 #define WEFT_STRAND_RUNNER_H
@@ -12,6 +12,14 @@
 struct runner;
 
 struct runner_ops {
+    /*
+     * Memory for a future that only the runner and its owner refer to, aligned to 16, and what to
+     * call instead of free() when the last reference is gone. NULL, as a function or as what it
+     * gives: it is allocated as any other.
+     */
+    weft_future *(*allocate)(struct runner *runner, size_t bytes,
+                             void (**ret_release)(weft_future *future));
+
     /*
      * Takes a pending future and the runner's reference to it, and runs it, now or later; it ends
      * whatever happens. May wait for room until the deadline.
@@ -47,6 +55,7 @@ struct runner {
 /* Makers of runners that a group owns. Options are borrowed until close. */
 int serial_runner_open(struct runner **ret, const weft_options *options);
 int thread_runner_open(struct runner **ret, const weft_options *options);
+int task_runner_open(struct runner **ret, const weft_options *options);
 int process_runner_open(struct runner **ret, const weft_options *options);
 
 /* The runner that a pool is (pool/pool.c), and its kind. */

@@ -19,7 +19,10 @@ const char *weft_self_name(void)
     struct strand *self = strand_self();
     if (self->name[0])
         return self->name;
-    if (gettid() == getpid())
+    if (self->family)
+        snprintf(self->name, sizeof self->name, "%.20s-%llu", self->family,
+                 (unsigned long long)self->number);
+    else if (self->ops == &thread_ops && gettid() == getpid())
         strcpy(self->name, "main");
     else
         snprintf(self->name, sizeof self->name, "strand-%llu", (unsigned long long)self->id);
@@ -30,8 +33,8 @@ void weft_self_set_name(const char *name)
 {
     struct strand *self = strand_self();
     snprintf(self->name, sizeof self->name, "%s", name ? name : "");
-    if (!name)
-        return;
+    if (!name || self->ops != &thread_ops)
+        return; /* a task's worker keeps its name */
     char shown[16];
     snprintf(shown, sizeof shown, "%.15s", name);
     pthread_setname_np(pthread_self(), shown);

@@ -15,10 +15,10 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include <weft/self.h>
 
+#include "base/helper.h"
 #include "base/list.h"
 #include "park/park.h"
 
@@ -84,30 +84,13 @@ static struct job *wait_for_job(void)
 
 static void *thread_main(void *first)
 {
+    pthread_setname_np(pthread_self(), "weft-blocking");
     for (struct job *job = first; job; job = wait_for_job()) {
         struct strand *strand = job->strand;
         job->result = job->fn(job->arg);
         park_end(strand); /* from here on the job is gone */
     }
     return NULL;
-}
-
-/* Makes a thread that begins with a job. It gets no signals: they are the program's. */
-static int make_thread(struct job *job)
-{
-    pthread_t thread;
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int rc = pthread_attr_init(&attributes);
-    if (rc)
-        return -rc;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, &attributes, thread_main, job);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -rc;
 }
 
 /*
@@ -141,20 +124,28 @@ static bool count_in(void)
     return room;
 }
 
-static void count_out(void)
+/* A thread could not be made. If it would have been the only one, jobs that wait for it fail. */
+static void count_out(int error)
 {
+    struct list stranded = LIST_INIT(stranded);
     guard_lock(&guard);
-    threads--;
+    if (--threads == 0)
+        list_splice_back(&stranded, &jobs);
     guard_unlock(&guard);
+    for (struct list *link; (link = list_pop_front(&stranded));) {
+        struct job *job = CONTAINER(link, struct job, link);
+        job->result = error;
+        park_end(job->strand);
+    }
 }
 
 static int try_new_thread(struct job *job)
 {
     if (!count_in())
         return -EAGAIN;
-    int rc = make_thread(job);
+    int rc = helper_start(thread_main, job);
     if (rc < 0)
-        count_out();
+        count_out(rc);
     return rc;
 }
 

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task/share.c: how unstarted tasks find a worker.
+ *
+ * A task that a worker makes goes into its deque; one made by another thread, or too many, into
+ * `outside`, a queue for all. A worker that has nothing of its own searches: outside first, then
+ * the others' deques. One at a time searches, however many are idle; one that finds something has
+ * another woken if there is more.
+ *
+ * Whoever puts a task wakes a worker to search, unless one is searching. There is one exception:
+ * the only task in a deque wakes nobody as long as some worker watches, because its maker will most
+ * likely run it itself in a moment. The watcher is the worker that fell asleep last: it sleeps no
+ * longer than WATCH_NS, growing to WATCH_MAX_NS, so that a task whose maker goes on computing is
+ * stolen after that time. When all others are asleep there is nothing to watch and everybody sleeps
+ * without an end.
+ *
+ * No wake-up is lost. Putting: the task is stored, full fence, then `searching`, `watched` and
+ * `sleeping` are read. Sleeping: those are written, then (seq_cst) all queues are looked at again.
+ * One of them sees the other. A searcher or a watcher clears its mark before that last look.
+ *
+ * Sources: Go's scheduler (spinning Ms) and tokio's (one searcher, "rewritten scheduler", 2019).
+ */
+#include <stdlib.h>
+
+#include "base/futex.h"
+#include "task/share.h"
+
+#define WATCH_NS     WEFT_MS
+#define WATCH_MAX_NS (8 * WEFT_MS)
+
+enum { BATCH_MAX = 32 };
+
+/* relaxed, for each look at workers_max: only a number. */
+
+static struct worker *workers[WORKERS_MAX]; /* [0, joined): set before joined says so */
+static uint32_t joined;                     /* atomic */
+static uint32_t workers_max;                /* atomic */
+static bool (*make_worker)(void);
+
+static uint32_t searching; /* atomic: 1: a worker searches, or is woken to do so */
+static uint32_t sleeping;  /* atomic: how many workers sleep, or are about to */
+static uint32_t watched;   /* atomic: 1: a worker watches */
+
+static struct guard guard; /* guards the queue outside */
+static struct task *outside, **outside_end = &outside;
+static uint32_t outside_count; /* changed under the guard, read without */
+
+void share_init(unsigned max, bool (*make)(void))
+{
+    workers_max = max;
+    make_worker = make;
+}
+
+void share_set_most(unsigned max)
+{
+    store_relaxed(&workers_max, max); /* relaxed: only a number */
+}
+
+void share_join(struct worker *worker)
+{
+    guard_lock(&guard);
+    workers[joined] = worker;
+    store_release(&joined, joined + 1); /* pairs with the acquire in share_workers() */
+    guard_unlock(&guard);
+}
+
+unsigned share_workers(void)
+{
+    return load_acquire(&joined); /* pairs with the release in share_join() */
+}
+
+/* Makes a sleeping worker search. False: none sleeps. */
+static bool wake_one(void)
+{
+    unsigned n = share_workers();
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t asleep = WORKER_ASLEEP;
+        /* acq_rel: what was put happens before what the woken one does */
+        if (!cas_acq_rel(&workers[i]->asleep, &asleep, WORKER_WOKEN_TO_SEARCH))
+            continue;
+        workers[i]->reactor->ops->wake(workers[i]->reactor);
+        return true;
+    }
+    return false;
+}
+
+/* A task has been put, by a worker or another thread (NULL); lone: into an empty deque. */
+static void notify(const struct worker *worker, bool lone)
+{
+    if (worker && load_relaxed(&workers_max) == 1)
+        return;                              /* there is nobody else */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the seq_cst stores in share_sleep() */
+    /* relaxed, all: the fence orders them */
+    if (load_relaxed(&searching) || (lone && load_relaxed(&watched)))
+        return;
+    if (!load_relaxed(&sleeping) && load_relaxed(&joined) >= load_relaxed(&workers_max))
+        return;
+    uint32_t nobody = 0;
+    if (!cas_seq_cst(&searching, &nobody, 1)) /* seq_cst: in one order with those of searchers */
+        return;
+    if (wake_one())
+        return;
+    store_seq_cst(&searching, 0); /* as above */
+    if (share_workers() < load_relaxed(&workers_max))
+        make_worker();
+}
+
+static void put_outside(struct task *task)
+{
+    task->next = NULL;
+    guard_lock(&guard);
+    *outside_end = task;
+    outside_end = &task->next;
+    store_relaxed(&outside_count, outside_count + 1); /* relaxed: the fence in notify() orders it */
+    guard_unlock(&guard);
+}
+
+void share_put(struct worker *worker, struct task *task)
+{
+    bool lone = worker && deque_count(&worker->deque) == 0;
+    if (!worker || !deque_push(&worker->deque, task)) {
+        put_outside(task);
+        lone = false;
+    }
+    notify(worker, lone);
+}
+
+/* Up to n of the first tasks outside, as a list. */
+static struct task *take_outside(unsigned n)
+{
+    struct task *first = NULL, **end = &first;
+    guard_lock(&guard);
+    for (; n && outside; n--) {
+        *end = outside;
+        end = &outside->next;
+        outside = outside->next;
+        outside_count--;
+    }
+    if (!outside)
+        outside_end = &outside;
+    guard_unlock(&guard);
+    *end = NULL;
+    return first;
+}
+
+/* Puts a list into the worker's deque, which is empty, so that the first is taken first. */
+static void keep(struct worker *worker, struct task *list)
+{
+    struct task *batch[BATCH_MAX];
+    unsigned n = 0;
+    for (; list; list = list->next)
+        batch[n++] = list;
+    while (n)
+        deque_push(&worker->deque, batch[--n]);
+}
+
+/* The first task outside; a fair share of the others comes along. */
+static struct task *take_share(struct worker *worker)
+{
+    uint32_t count = load_relaxed(&outside_count); /* relaxed: a guess */
+    if (!count)
+        return NULL;
+    unsigned share = count / share_workers() + 1;
+    struct task *first = take_outside(share < BATCH_MAX ? share : BATCH_MAX);
+    if (first)
+        keep(worker, first->next);
+    return first;
+}
+
+static struct task *steal(struct worker *thief)
+{
+    unsigned n = share_workers();
+    for (unsigned i = 1; i < n; i++) {
+        struct worker *victim = workers[(thief->number + i) % n];
+        struct task *task;
+        while (deque_count(&victim->deque))
+            if ((task = deque_steal(&victim->deque)))
+                return task;
+    }
+    return NULL;
+}
+
+static bool some_left(void)
+{
+    if (load_seq_cst(&outside_count)) /* seq_cst, both: in one order with going to sleep */
+        return true;
+    unsigned n = share_workers();
+    for (unsigned i = 0; i < n; i++) {
+        struct deque *deque = &workers[i]->deque;
+        uint64_t top = load_seq_cst(&deque->top);
+        if ((int64_t)(load_seq_cst(&deque->bottom) - top) > 0)
+            return true;
+    }
+    return false;
+}
+
+struct task *share_take(struct worker *worker, bool to_search)
+{
+    uint32_t nobody = 0;
+    if (!to_search && !cas_seq_cst(&searching, &nobody, 1)) /* seq_cst: see the top */
+        return NULL;
+    struct task *task = take_share(worker);
+    if (!task)
+        task = steal(worker);
+    store_seq_cst(&searching, 0); /* seq_cst: see the top */
+    if (task)
+        worker->watch_ns = 0;
+    if (task && some_left())
+        notify(worker, false);
+    return task;
+}
+
+struct task *share_take_old(struct worker *worker)
+{
+    struct task *task = load_relaxed(&outside_count) ? take_outside(1) : NULL; /* a guess */
+    return task ? task : deque_steal(&worker->deque);
+}
+
+/* The watcher sleeps a bounded time, the longer it has watched for nothing the longer. */
+static weft_deadline watch_until(struct worker *worker)
+{
+    int64_t ns = 2 * worker->watch_ns;
+    worker->watch_ns = ns < WATCH_NS ? WATCH_NS : ns > WATCH_MAX_NS ? WATCH_MAX_NS : ns;
+    return weft_after(worker->watch_ns);
+}
+
+bool share_doze(struct worker *worker)
+{
+    /* seq_cst, all: see the top */
+    store_seq_cst(&worker->asleep, WORKER_ASLEEP);
+    add_seq_cst(&sleeping, 1);
+    worker->dozes = true;
+    return !load_seq_cst(&worker->inbox) && !some_left();
+}
+
+static bool rouse(struct worker *worker)
+{
+    worker->dozes = false;
+    sub_acq_rel(&sleeping, 1); /* acq_rel: says nothing to anybody */
+    /* acq_rel: pairs with the swap in wake_one() */
+    return swap_acq_rel(&worker->asleep, WORKER_AWAKE) == WORKER_WOKEN_TO_SEARCH;
+}
+
+void share_rouse(struct worker *worker)
+{
+    if (!worker->dozes)
+        return;
+    if (rouse(worker))
+        store_seq_cst(&searching, 0); /* seq_cst: see the top; it will look anyway */
+}
+
+bool share_sleep(struct worker *worker, weft_deadline deadline)
+{
+    bool nothing = share_doze(worker);
+    uint32_t nobody = 0;
+    /* seq_cst, all: see the top */
+    bool watches = load_seq_cst(&sleeping) < share_workers() && cas_seq_cst(&watched, &nobody, 1);
+    if (watches)
+        deadline = weft_sooner(deadline, watch_until(worker));
+    if (nothing && !(watches && some_left()))
+        worker->reactor->ops->wait(worker->reactor, deadline);
+    if (watches)
+        store_seq_cst(&watched, 0);
+    return rouse(worker);
+}

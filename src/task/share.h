@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* task/share.h: unstarted tasks that no worker has yet, and which worker is woken for them. */
+#ifndef WEFT_TASK_SHARE_H
+#define WEFT_TASK_SHARE_H
+
+#include "task/worker.h"
+
+enum { WORKERS_MAX = 256 };
+
+/* The values of worker->asleep. */
+enum { WORKER_AWAKE, WORKER_ASLEEP, WORKER_WOKEN_TO_SEARCH };
+
+/* Lets a worker take part; from then on it may be woken, and is stolen from. */
+void share_join(struct worker *worker);
+
+/* How many workers there may be, and are. make: makes one more; false: it could not. */
+void share_init(unsigned workers_max, bool (*make)(void));
+void share_set_most(unsigned workers_max);
+unsigned share_workers(void);
+
+/* Passes an unstarted task on to whoever runs it first. worker: the calling one's; NULL: none. */
+void share_put(struct worker *worker, struct task *task);
+
+/*
+ * An unstarted task from outside or from another worker. to_search: the caller was woken for that.
+ * NULL: there is none, or somebody else is looking.
+ */
+struct task *share_take(struct worker *worker, bool to_search);
+
+/* An unstarted task that has waited long, from outside or the worker's own oldest. NULL: none. */
+struct task *share_take_old(struct worker *worker);
+
+/*
+ * Sleeps in the reactor until there may be something to do.
+ * Returns  true: the worker was woken to search.
+ */
+bool share_sleep(struct worker *worker, weft_deadline deadline);
+
+/*
+ * The same in two halves, for a worker whose sleep is somebody else's: from share_doze() to
+ * share_rouse() it is woken as if it slept. doze: false: there is something to do already.
+ */
+bool share_doze(struct worker *worker);
+void share_rouse(struct worker *worker);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task/stack.c: stacks from slabs.
+ *
+ * A slab is one mapping of SLOTS stacks of one size (a power of two). Its stacks are made when they
+ * are first wanted: that installs the guard and touches the top page. Those given back are kept in
+ * the slab's list, the last one first. A slab of which no stack is in use is unmapped, unless it is
+ * the only such one of its size.
+ *
+ * A worker keeps up to CACHED free stacks of the default size in a list of its own, without a lock;
+ * they go to the slabs and come from there BATCH at a time. A stack that goes back to its slab and
+ * has the page DEEP_BYTES below its top is trimmed: all its pages but the top one are returned to
+ * the system.
+ *
+ * Guards are the lowest GUARD_BYTES of a stack (an eighth of small ones). Three ways, found by
+ * trying, forced by WEFT_GUARDS:
+ *
+ *   madvise   MADV_GUARD_INSTALL, Linux 6.13: marks in the page table, which a stack's first page
+ *             needs anyway; no further mapping however many stacks there are
+ *   mprotect  splits the mapping in two for each stack, so vm.max_map_count (65530 unless changed)
+ *             allows about 32000 stacks; the next one fails
+ *   none      only if asked for: an overflow runs into the stack below
+ *
+ * The tops of stacks lie at different places within their pages (COLOURS of them), so that the
+ * records of many tasks do not all fight for the same lines of a cache.
+ *
+ * `guard` guards everything but the caches. It is never held while a task is switched.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/futex.h"
+#include "base/list.h"
+#include "task/annotate.h"
+#include "task/stack.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+enum {
+    SLOTS = 64,
+    GUARD_BYTES = 64 * 1024,
+    CACHED = 128,
+    BATCH = 64,
+    DEEP_BYTES = 16 * 1024,
+    COLOURS = 4,
+    COLOUR_BYTES = 192,
+    SIZES = 16, /* STACK_BYTES_MIN << 15 is STACK_BYTES_MAX */
+};
+
+struct slab {
+    struct list link;  /* guarded: in its size's list of those with room, or alone */
+    struct list all;   /* guarded */
+    struct size *size; /* constant, as is base and slots */
+    char *base;
+    unsigned slots;
+    unsigned made;      /* guarded, as is the rest: how many of its stacks exist */
+    unsigned used;      /* of those, how many are in use or in a cache */
+    struct stack *free; /* the others */
+};
+
+/* All slabs whose stacks are equally big. */
+struct size {
+    size_t bytes;
+    struct list roomy; /* slabs with a stack to give */
+    unsigned unused;   /* slabs with no stack in use */
+};
+
+enum guards { GUARDS_UNKNOWN, GUARDS_MADVISE, GUARDS_MPROTECT, GUARDS_NONE };
+
+static struct guard guard;
+static struct size sizes[SIZES];
+static struct list slabs = LIST_INIT(slabs);
+static enum guards guards;
+
+static size_t page_bytes;
+
+static size_t guard_bytes(size_t bytes)
+{
+    size_t part = bytes / 8 < GUARD_BYTES ? bytes / 8 : GUARD_BYTES;
+    return part < page_bytes ? page_bytes : part;
+}
+
+/* Under the lock. */
+static void choose_guards(void)
+{
+    const char *wish = getenv("WEFT_GUARDS");
+    page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    if (wish && strcmp(wish, "none") == 0)
+        guards = GUARDS_NONE;
+    else if (wish && strcmp(wish, "mprotect") == 0)
+        guards = GUARDS_MPROTECT;
+    else
+        guards = GUARDS_MADVISE;
+}
+
+/* Returns 0 or -errno. Under the lock. */
+static int install_guard(char *base, size_t bytes)
+{
+    if (guards == GUARDS_MADVISE) {
+        if (madvise(base, bytes, MADV_GUARD_INSTALL) == 0)
+            return 0;
+        if (errno != EINVAL)
+            return -errno;
+        guards = GUARDS_MPROTECT; /* the kernel is older */
+    }
+    if (guards == GUARDS_MPROTECT && mprotect(base, bytes, PROT_NONE) != 0)
+        return -errno;
+    return 0;
+}
+
+/* Fewer stacks if there is not enough address space for all. NULL: not even for one. */
+static char *map(size_t bytes, unsigned *ret_slots)
+{
+    for (unsigned slots = SLOTS; slots; slots /= 8) {
+        void *base = mmap(NULL, slots * bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+        if (base == MAP_FAILED)
+            continue;
+        (void)madvise(base, slots * bytes, MADV_NOHUGEPAGE);
+        *ret_slots = slots;
+        return base;
+    }
+    return NULL;
+}
+
+/* Under the lock, as are all that follow until the next comment that says otherwise. */
+static struct slab *slab_open(struct size *size)
+{
+    struct slab *slab = malloc(sizeof *slab);
+    if (!slab)
+        return NULL;
+    *slab = (struct slab){ .size = size };
+    slab->base = map(size->bytes, &slab->slots);
+    if (!slab->base) {
+        free(slab);
+        return NULL;
+    }
+    list_push_back(&slabs, &slab->all);
+    list_push_back(&size->roomy, &slab->link);
+    size->unused++;
+    return slab;
+}
+
+static struct stack *nth_stack(const struct slab *slab, unsigned i)
+{
+    char *top = slab->base + (i + 1) * slab->size->bytes - i % COLOURS * COLOUR_BYTES;
+    return (struct stack *)(top - sizeof(struct stack));
+}
+
+static void slab_close(struct slab *slab)
+{
+    for (unsigned i = 0; i < slab->made && ANNOTATE_STACKS; i++)
+        annotate_no_stack(nth_stack(slab, i)->low, nth_stack(slab, i),
+                          nth_stack(slab, i)->valgrind);
+    list_remove(&slab->all);
+    list_remove(&slab->link);
+    slab->size->unused--;
+    munmap(slab->base, slab->slots * slab->size->bytes);
+    free(slab);
+}
+
+/* The slab's next stack, which has never been used. NULL: no guard could be made. */
+static struct stack *make_stack(struct slab *slab)
+{
+    size_t bytes = slab->size->bytes;
+    char *base = slab->base + slab->made * bytes;
+    if (install_guard(base, guard_bytes(bytes)) < 0)
+        return NULL;
+    struct stack *stack = nth_stack(slab, slab->made);
+    *stack = (struct stack){ .slab = slab, .low = base + guard_bytes(bytes) };
+    stack->valgrind = annotate_stack(stack->low, stack);
+    slab->made++;
+    return stack;
+}
+
+static struct slab *roomy_slab(struct size *size)
+{
+    if (!list_empty(&size->roomy))
+        return CONTAINER(size->roomy.prev, struct slab, link); /* the last one is the hottest */
+    return slab_open(size);
+}
+
+static struct stack *slab_take(struct size *size)
+{
+    struct slab *slab = roomy_slab(size);
+    if (!slab)
+        return NULL;
+    struct stack *stack = slab->free;
+    if (stack)
+        slab->free = stack->next;
+    else if (!(stack = make_stack(slab)))
+        return NULL;
+    if (slab->used++ == 0)
+        size->unused--;
+    if (!slab->free && slab->made == slab->slots)
+        list_remove(&slab->link);
+    return stack;
+}
+
+static void slab_give(struct stack *stack)
+{
+    struct slab *slab = stack->slab;
+    if (list_empty(&slab->link))
+        list_push_back(&slab->size->roomy, &slab->link);
+    stack->next = slab->free;
+    slab->free = stack;
+    if (--slab->used)
+        return;
+    slab->size->unused++;
+    if (slab->size->unused > 1)
+        slab_close(slab);
+}
+
+/* NULL: too big. */
+static struct size *size_of(size_t bytes)
+{
+    unsigned i = 0;
+    if (!bytes)
+        bytes = STACK_BYTES_DEFAULT;
+    if (bytes < 4 * page_bytes)
+        bytes = 4 * page_bytes;
+    while (i < SIZES - 1 && ((size_t)STACK_BYTES_MIN << i) < bytes)
+        i++;
+    struct size *size = &sizes[i];
+    if (!size->bytes) {
+        size->bytes = (size_t)STACK_BYTES_MIN << i;
+        list_init(&size->roomy);
+    }
+    return size->bytes < bytes ? NULL : size;
+}
+
+/* Fills a cache with stacks that have been used before; does not make any. */
+static void refill(struct stack_cache *cache, struct size *size)
+{
+    while (cache->count < BATCH && !list_empty(&size->roomy) && roomy_slab(size)->free) {
+        struct stack *stack = slab_take(size);
+        stack->next = cache->free;
+        cache->free = stack;
+        cache->count++;
+    }
+}
+
+/* Returns the pages of a deep stack, all but its top one, to the system. Without the lock. */
+static void trim(struct stack *stack)
+{
+    char *end = (char *)((uintptr_t)stack & ~(page_bytes - 1));
+    unsigned char deep;
+    if (mincore(end - DEEP_BYTES, page_bytes, &deep) == 0 && deep & 1)
+        (void)madvise(stack->low, (size_t)(end - stack->low), MADV_DONTNEED);
+}
+
+/* Gives back what a cache has too much, the coldest. Without the lock. */
+static void drain(struct stack_cache *cache)
+{
+    struct stack *last = cache->free;
+    for (unsigned kept = 1; kept < CACHED - BATCH; kept++)
+        last = last->next;
+    struct stack *cold = last->next;
+    last->next = NULL;
+    cache->count = CACHED - BATCH;
+    for (struct stack *stack = cold; stack; stack = stack->next)
+        trim(stack);
+    guard_lock(&guard);
+    while (cold) {
+        struct stack *stack = cold;
+        cold = stack->next;
+        slab_give(stack);
+    }
+    guard_unlock(&guard);
+}
+
+struct stack *stack_take(struct stack_cache *cache, size_t bytes)
+{
+    bool cached = cache && (!bytes || bytes == STACK_BYTES_DEFAULT);
+    struct stack *stack = cached ? cache->free : NULL;
+    if (!stack) {
+        guard_lock(&guard);
+        if (!guards)
+            choose_guards();
+        struct size *size = size_of(bytes);
+        stack = size ? slab_take(size) : NULL;
+        if (stack && cached)
+            refill(cache, size);
+        guard_unlock(&guard);
+        return stack;
+    }
+    cache->free = stack->next;
+    cache->count--;
+    return stack;
+}
+
+void stack_give(struct stack_cache *cache, struct stack *stack)
+{
+    if (cache && stack->slab->size->bytes == STACK_BYTES_DEFAULT) {
+        stack->next = cache->free;
+        cache->free = stack;
+        if (++cache->count > CACHED)
+            drain(cache);
+        return;
+    }
+    trim(stack);
+    guard_lock(&guard);
+    slab_give(stack);
+    guard_unlock(&guard);
+}
+
+bool stack_guards(const struct stack *stack, const void *address)
+{
+    const char *at = address;
+    return at < stack->low && at >= stack->low - guard_bytes(stack->slab->size->bytes);
+}
+
+void stack_each(bool (*fn)(struct stack *stack, void *ctx), void *ctx)
+{
+    bool more = true;
+    guard_lock(&guard);
+    for (struct list *it = slabs.next; more && it != &slabs; it = it->next) {
+        struct slab *slab = CONTAINER(it, struct slab, all);
+        for (unsigned i = 0; more && i < slab->made; i++)
+            more = fn(nth_stack(slab, i), ctx);
+    }
+    guard_unlock(&guard);
+}

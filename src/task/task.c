@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* task/task.c: the making and the end of tasks: their memory, and who holds it. */
+#include "task/share.h"
+#include "task/worker.h"
+
+static struct stack_cache *own_cache(void)
+{
+    return worker_current ? &worker_current->stacks : NULL;
+}
+
+static char *below(const void *top, size_t bytes)
+{
+    return (char *)(((uintptr_t)top - bytes) & ~(uintptr_t)63);
+}
+
+struct task *task_new(size_t stack_bytes, size_t beside_bytes, void **ret_beside)
+{
+    struct stack *stack = stack_take(own_cache(), stack_bytes);
+    if (!stack)
+        return NULL;
+    struct task *task = (struct task *)below(stack, sizeof *task);
+    *task = (struct task){ .stack = stack, .beside = below(task, beside_bytes), .holders = 1 };
+    task->strand.ops = &task_ops;
+    if (ret_beside)
+        *ret_beside = task->beside;
+    return task;
+}
+
+void task_start(struct task *task, void (*body)(void *ctx), void *ctx)
+{
+    task->strand.id = strand_new_id();
+    task->body = body;
+    task->ctx = ctx;
+    task->holders = 2; /* nobody else knows it yet */
+    share_put(worker_current, task);
+}
+
+void task_release(struct task *task)
+{
+    /* acquire: pairs with the acq_rel of the other holder, who has let go */
+    if (load_acquire(&task->holders) == 1 || sub_acq_rel(&task->holders, 1) == 1)
+        stack_give(own_cache(), task->stack);
+}

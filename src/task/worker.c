@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task/worker.c: a thread that runs tasks: which one next, how they sleep and are woken.
+ *
+ * The thread's own stack runs the loop. The loop goes on with a task; a task that sleeps, yields
+ * or ends goes on with the next one itself, without a detour; after WORKER_TURNS of that, or when
+ * there is no next one, it goes back to the loop, which looks at what comes from outside: the
+ * reactor, timers, the inbox, tasks that have waited long.
+ *
+ * Once started, a task stays with its worker. So what a task and its worker do to each other needs
+ * no atomics, and a task that has said that it sleeps cannot be gone on with before it has left its
+ * stack, whoever wakes it: only its worker goes on with it.
+ *
+ *   sleep  EMPTY -> SLEEPING, then the stack is left
+ *   wake   the token becomes THERE; if it was SLEEPING the task is put with those that can run: by
+ *          its own worker into `ready`, by another thread into the inbox, and then the worker's
+ *          sleep is ended if there is one
+ *   timer  SLEEPING -> EMPTY, and the task can run; by its worker
+ *
+ * Which one next: what was made here last (its maker's caches are warm, and trees of tasks are run
+ * depth first), at most IN_A_ROW times while others are ready; then those that are ready, in order.
+ * Every WORKER_TURNS the one that has waited longest for a start.
+ *
+ * A task that ends cannot free the stack it stands on: the next one to run on this thread does.
+ */
+#include <errno.h>
+
+#include <weft/time.h>
+
+#include "task/annotate.h"
+#include "task/share.h"
+#include "task/switch.h"
+#include "task/worker.h"
+
+enum { TOKEN_EMPTY, TOKEN_THERE, TOKEN_SLEEPING };
+
+enum { IN_A_ROW = 16 };
+
+__thread struct worker *worker_current __attribute__((tls_model("initial-exec")));
+
+/* The C++ run-time library's, if the program has one: what a thread is about to throw or catch. */
+extern void **__cxa_get_globals(void) __attribute__((weak));
+
+static void ready_push(struct worker *worker, struct task *task)
+{
+    task->next = NULL;
+    *worker->ready_end = task;
+    worker->ready_end = &task->next;
+}
+
+static struct task *ready_pop(struct worker *worker)
+{
+    struct task *task = worker->ready;
+    if (!task)
+        return NULL;
+    worker->ready = task->next;
+    if (!worker->ready)
+        worker->ready_end = &worker->ready;
+    return task;
+}
+
+/* What has ended lets go of its memory, now that nobody stands on its stack. */
+static void bury(struct worker *worker)
+{
+    struct task *task = worker->ended;
+    if (!task)
+        return;
+    worker->ended = NULL;
+    annotate_end(task->fiber);
+    task_release(task);
+}
+
+/* The first thing that a stack does when it is gone on with. */
+static void arrive(struct worker *worker, struct task *self)
+{
+    annotate_arrive(self ? self->fiber : worker->fiber);
+    bury(worker);
+}
+
+/* Leaves the stack of one task for that of another; NULL: the loop. */
+static void go_to(struct worker *worker, struct task *from, struct task *to)
+{
+    bool for_good = from && worker->ended == from;
+    worker->running = to;
+    strand_current = to ? &to->strand : worker->thread;
+    if (to)
+        annotate_leave(from ? from->fiber : worker->fiber, for_good, to->fiber, to->stack->low,
+                       (size_t)((char *)to->beside - to->stack->low));
+    else
+        annotate_leave(from->fiber, for_good, worker->fiber, worker->loop_low, worker->loop_bytes);
+    switch_stack(from ? &from->sp : &worker->loop_sp, to ? to->sp : worker->loop_sp);
+    arrive(worker, from);
+}
+
+static struct task *next_task(struct worker *worker);
+
+/* Where every task begins. */
+static void task_main(void *arg)
+{
+    struct task *task = arg;
+    struct worker *worker = task->worker;
+    arrive(worker, task);
+    if (worker->exceptions)
+        worker->exceptions[0] = worker->exceptions[1] = NULL;
+    errno = 0;
+    task->body(task->ctx);
+    worker->ended = task;
+    go_to(worker, task, next_task(worker));
+    __builtin_unreachable();
+}
+
+/* Gives an unstarted task to this worker for good. */
+static void begin(struct worker *worker, struct task *task)
+{
+    task->started = true;
+    task->worker = worker;
+    task->strand.reactor = worker->reactor;
+    annotate_begin(task->stack->low, task->beside, task->fiber);
+    task->sp = switch_prepare(task->beside, task_main, task);
+}
+
+/* The next to go on with; NULL: the loop. */
+static struct task *next_task(struct worker *worker)
+{
+    if (worker->turns == 0)
+        return NULL;
+    worker->turns--;
+    struct task *task = NULL;
+    if (!worker->ready || worker->in_a_row++ < IN_A_ROW)
+        task = deque_pop(&worker->deque);
+    if (task) {
+        begin(worker, task);
+        return task;
+    }
+    worker->in_a_row = 0;
+    return ready_pop(worker);
+}
+
+/* A task leaves its stack, for whoever is next, and comes back when it is gone on with. */
+static void leave(struct worker *worker, struct task *self)
+{
+    struct task *next = next_task(worker);
+    if (next == self)
+        return;
+    int kept_errno = errno;
+    void **exceptions = worker->exceptions;
+    void *kept[2] = { NULL, NULL };
+    if (exceptions) {
+        kept[0] = exceptions[0];
+        kept[1] = exceptions[1];
+    }
+    go_to(worker, self, next);
+    if (exceptions) {
+        exceptions[0] = kept[0];
+        exceptions[1] = kept[1];
+    }
+    errno = kept_errno;
+}
+
+static int task_sleep(struct strand *self, weft_deadline deadline)
+{
+    struct task *task = (struct task *)self;
+    struct worker *worker = task->worker;
+    uint32_t token = TOKEN_EMPTY;
+    /* relaxed: announces only that it sleeps, and its own worker alone acts on that */
+    if (cas_relaxed(&self->token, &token, TOKEN_SLEEPING)) {
+        bool timed = deadline.ns != INT64_MAX;
+        task->timed_out = false;
+        if (timed) {
+            task->timer.at_ns = deadline.ns;
+            timer_set(&worker->timers, &task->timer);
+        }
+        leave(worker, task);
+        if (task->timed_out)
+            return -ETIMEDOUT;
+        if (timed)
+            timer_unset(&worker->timers, &task->timer);
+    }
+    /* acquire: pairs with the swap in give_token() */
+    (void)load_acquire(&self->token);
+    store_relaxed(&self->token, TOKEN_EMPTY); /* relaxed: the next decider comes after a new wait */
+    return 0;
+}
+
+/* True: the task slept, and is the caller's to pass on. Else it may be gone. */
+static bool give_token(struct strand *strand)
+{
+    /* acq_rel for its release: pairs with the acquire in task_sleep() */
+    return swap_acq_rel(&strand->token, TOKEN_THERE) == TOKEN_SLEEPING;
+}
+
+/* Puts a task into its worker's inbox. Signal-safe. */
+static void pass_to(struct worker *worker, struct task *task)
+{
+    struct task *first = load_relaxed(&worker->inbox); /* a first guess: the swap decides */
+    do
+        task->next = first;
+    while (
+        !cas_seq_cst(&worker->inbox, &first, task)); /* seq_cst: in one order with share_sleep() */
+    if (first || load_seq_cst(&worker->asleep) != WORKER_ASLEEP)
+        return; /* who put the first one wakes; who is awake will look */
+    uint32_t asleep = WORKER_ASLEEP;
+    if (cas_acq_rel(&worker->asleep, &asleep, WORKER_AWAKE)) /* acq_rel: the inbox orders it */
+        worker->reactor->ops->wake(worker->reactor);
+}
+
+static void task_wake(struct strand *strand)
+{
+    struct task *task = (struct task *)strand;
+    struct worker *worker = task->worker;
+    if (!give_token(strand))
+        return;
+    if (worker == worker_current)
+        ready_push(worker, task);
+    else
+        pass_to(worker, task);
+}
+
+static void task_post(struct strand *strand)
+{
+    struct task *task = (struct task *)strand;
+    struct worker *worker = task->worker;
+    if (give_token(strand))
+        pass_to(worker, task);
+}
+
+static void task_yield(struct strand *self)
+{
+    struct task *task = (struct task *)self;
+    ready_push(task->worker, task);
+    leave(task->worker, task);
+}
+
+const struct strand_ops task_ops = {
+    .sleep = task_sleep,
+    .wake = task_wake,
+    .post = task_post,
+    .yield = task_yield,
+};
+
+/* Moves what others have put into the inbox, the first one first, to those that are ready. */
+static void read_inbox(struct worker *worker)
+{
+    if (!load_relaxed(&worker->inbox)) /* relaxed: what comes later is seen before sleeping */
+        return;
+    struct task *last = swap_acq_rel(&worker->inbox, NULL); /* pairs with the swap in pass_to() */
+    struct task *first = NULL;
+    while (last) {
+        struct task *task = last;
+        last = task->next;
+        task->next = first;
+        first = task;
+    }
+    while (first) {
+        struct task *task = first;
+        first = task->next;
+        ready_push(worker, task);
+    }
+}
+
+static void run_timers(struct worker *worker)
+{
+    if (!worker->timers.root)
+        return;
+    int64_t now = weft_now();
+    for (struct timer *timer; (timer = timer_take_due(&worker->timers, now));) {
+        struct task *task = CONTAINER(timer, struct task, timer);
+        uint32_t sleeping = TOKEN_SLEEPING;
+        /* relaxed: no token came, so there is nothing to see */
+        if (cas_relaxed(&task->strand.token, &sleeping, TOKEN_EMPTY)) {
+            task->timed_out = true;
+            ready_push(worker, task);
+        } else {
+            timer->at_ns = INT64_MAX; /* a token is there: the task takes the timer out itself */
+            timer_set(&worker->timers, timer);
+        }
+    }
+}
+
+static void look_around(struct worker *worker)
+{
+    worker->reactor->ops->wait(worker->reactor, WEFT_NOW);
+    run_timers(worker);
+    read_inbox(worker);
+}
+
+/* By the loop: goes on with a task, or an unstarted one. */
+static void run(struct worker *worker, struct task *task)
+{
+    if (!task->started)
+        begin(worker, task);
+    go_to(worker, NULL, task);
+}
+
+unsigned worker_run_ready(struct worker *worker, unsigned most)
+{
+    unsigned ran = 0;
+    while (ran < most) {
+        worker->turns = most - ran < WORKER_TURNS ? most - ran : WORKER_TURNS;
+        unsigned turns = worker->turns;
+        look_around(worker);
+        struct task *task = share_take_old(worker);
+        if (!task)
+            task = next_task(worker);
+        if (!task && !(task = share_take(worker, false)))
+            break;
+        run(worker, task);
+        ran += 1 + turns - worker->turns;
+    }
+    return ran;
+}
+
+void worker_sleep(struct worker *worker, weft_deadline deadline)
+{
+    if (worker->timers.root) {
+        weft_deadline timer = { worker->timers.root->at_ns };
+        deadline = weft_sooner(deadline, timer);
+    }
+    if (!share_sleep(worker, deadline))
+        return;
+    struct task *task = share_take(worker, true);
+    if (task)
+        run(worker, task);
+}
+
+int worker_init(struct worker *worker, unsigned number)
+{
+    int rc = reactor_open(&worker->reactor);
+    if (rc < 0)
+        return rc;
+    worker->number = number;
+    worker->ready_end = &worker->ready;
+    worker->thread = strand_self();
+    worker->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
+    annotate_thread(worker->fiber, &worker->loop_low, &worker->loop_bytes);
+    worker_current = worker;
+    share_join(worker);
+    return 0;
+}

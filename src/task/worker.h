@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task/worker.h: a thread that runs tasks: what the files of this room know of it.
+ *
+ *   deque   tasks that have not started, made here; other workers may steal them
+ *   ready   tasks that have started here and can go on
+ *   inbox   the same, put there by others
+ *   timers  of the tasks that sleep here
+ */
+#ifndef WEFT_TASK_WORKER_H
+#define WEFT_TASK_WORKER_H
+
+#include "io/reactor.h"
+#include "task/deque.h"
+#include "task/task.h"
+
+struct worker {
+    struct deque deque;
+    struct task *inbox
+        __attribute__((aligned(64))); /* atomic: the last one put there comes first */
+    uint32_t asleep;                  /* atomic: whoever swaps it from 1 to 0 wakes the reactor */
+    unsigned number;                  /* constant, as is reactor */
+    struct reactor *reactor;
+    bool embedded;       /* constant: it runs in somebody else's loop (run.c) */
+    struct task *running /* own, as is the rest; NULL: the loop */
+        __attribute__((aligned(64)));
+    unsigned turns;    /* how many more switches until the loop looks around */
+    unsigned in_a_row; /* how many of the last ones were to unstarted tasks */
+    struct task *ready, **ready_end;
+    struct task *ended; /* has left its stack for good; NULL: none */
+    struct stack_cache stacks;
+    struct timers timers;
+    bool dozes;            /* counts as asleep (share.c) */
+    int64_t watch_ns;      /* how long it has slept as the watcher (share.c) */
+    void *loop_sp;         /* the loop's stack while a task runs */
+    void **exceptions;     /* the thread's C++ exception globals; NULL: no C++ here */
+    struct strand *thread; /* the record of the thread itself */
+    void *fiber[2];        /* a sanitizer's (annotate.h), of the loop, */
+    const void *loop_low;  /* as are these */
+    size_t loop_bytes;
+};
+
+enum { WORKER_TURNS = 61 };
+
+/* The calling thread's, if it is one. */
+extern __thread struct worker *worker_current __attribute__((tls_model("initial-exec")));
+
+/*
+ * Makes the calling thread a worker: *worker is zeroed memory that stays for ever.
+ * Returns  0; what reactor_open() says.
+ */
+int worker_init(struct worker *worker, unsigned number);
+
+/*
+ * Runs what can run, until nothing can or `most` tasks were gone on with. Returns how many; by the
+ * worker's thread.
+ */
+unsigned worker_run_ready(struct worker *worker, unsigned most);
+
+/* Waits until something can run, or until the deadline. */
+void worker_sleep(struct worker *worker, weft_deadline deadline);
+
+#endif
