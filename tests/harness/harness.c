@@ -49,6 +49,7 @@ struct board {
 static struct harness_test *tests; /* constant once main() runs, in the order of the file */
 static struct board *board;
 static struct harness_test *current;      /* the test that runs */
+static void (*prepare)(void);             /* NULL: nothing */
 static bool check_descriptors;            /* in the test's process, by its main thread only */
 static bool descriptors[DESCRIPTORS_MAX]; /* those that were open before the test */
 
@@ -106,6 +107,11 @@ void harness_descriptors_count_from_here(void)
     list_descriptors(descriptors);
 }
 
+void harness_prepare_by(void (*fn)(void))
+{
+    prepare = fn;
+}
+
 void harness_descriptors_may_stay(void)
 {
     check_descriptors = false;
@@ -133,6 +139,8 @@ static void run_body(int unused)
     (void)unused;
     signal(SIGCHLD, SIG_DFL);
     board->process = getpid();
+    if (prepare)
+        prepare();
     check_descriptors = true;
     harness_descriptors_count_from_here();
     current->body();

@@ -81,6 +81,9 @@ void harness_register(struct harness_test *test);
 /* The test does not care which descriptors it leaves open. */
 #define DESCRIPTORS_MAY_STAY() harness_descriptors_may_stay()
 
+/* Has fn called in each test's process, before the test and the count of its descriptors. */
+void harness_prepare_by(void (*fn)(void));
+
 /* Each evaluates its operands once and, when it fails, prints both values. Integers of any type and
  * sign compare by value, without conversions; so do floating-point numbers and pointers. */
 #define EXPECT_EQ(a, b) HARNESS_COMPARE(#a, a, HARNESS_EQ, #b, b)

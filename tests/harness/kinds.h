@@ -9,8 +9,8 @@
  *         ...
  *     }
  *
- * makes three tests, every_call_runs_once_serial, _threads and _processes. What holds for two of
- * them has TEST_THREADS_AND_PROCESSES.
+ * makes four tests, every_call_runs_once_serial, _threads, _tasks and _processes. What does not
+ * hold for serial has TEST_EACH_STRAND_KIND.
  */
 #ifndef KINDS_H
 #define KINDS_H
@@ -20,6 +20,7 @@
 #include <weft/program.h>
 
 #include "harness.h"
+#include "workers.h"
 
 #define KINDS_TEST(name, suffix, the_kind)                                                         \
     TEST(name##_##suffix)                                                                          \
@@ -32,12 +33,14 @@
     static void name(weft_kind kind);                                                              \
     KINDS_TEST(name, serial, WEFT_SERIAL)                                                          \
     KINDS_TEST(name, threads, WEFT_THREADS)                                                        \
+    KINDS_TEST(name, tasks, WEFT_TASKS)                                                            \
     KINDS_TEST(name, processes, WEFT_PROCESSES)                                                    \
     static void name(weft_kind kind)
 
-#define TEST_THREADS_AND_PROCESSES(name)                                                           \
+#define TEST_EACH_STRAND_KIND(name)                                                                \
     static void name(weft_kind kind);                                                              \
     KINDS_TEST(name, threads, WEFT_THREADS)                                                        \
+    KINDS_TEST(name, tasks, WEFT_TASKS)                                                            \
     KINDS_TEST(name, processes, WEFT_PROCESSES)                                                    \
     static void name(weft_kind kind)
 
@@ -49,6 +52,10 @@
 /* What the kind needs before its first use. The zygote's descriptors stay. */
 static inline void kinds_prepare(weft_kind kind)
 {
+    if (kind == WEFT_TASKS) {
+        workers_make_all();
+        DESCRIPTORS_COUNT_FROM_HERE();
+    }
     if (kind != WEFT_PROCESSES)
         return;
     int rc = weft_init();

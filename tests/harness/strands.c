@@ -9,18 +9,21 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <weft/group.h>
+#include <weft/program.h>
 
 #include "harness.h"
 #include "park/strand.h"
 #include "strands.h"
+#include "workers.h"
 
-enum { TOKEN_SLEEPING = 2 }; /* as in park/thread.c */
+enum { TOKEN_SLEEPING = 2 }; /* as in park/thread.c and task/worker.c */
+
+enum kind { THREADS, FOREIGN, TASKS, MIXED };
 
 struct member {
     struct strands *all;
@@ -29,13 +32,13 @@ struct member {
     struct strand *record; /* guarded by mutex: NULL before it runs and after */
     bool ended;            /* guarded by mutex */
     pthread_t thread;      /* kind foreign */
-    weft_future *future;   /* kind threads */
+    weft_future *future;   /* the other kinds */
 };
 
 struct strands {
     void (*fn)(size_t index);
-    bool foreign;
-    weft_group *group;
+    enum kind kind;
+    weft_group *group, *tasks; /* NULL: not of this kind */
     size_t n;
     struct member members[];
 };
@@ -67,22 +70,54 @@ static int run_call(weft_call *call)
     return 0;
 }
 
-static bool kind_is_foreign(void)
+static enum kind kind_under_test(void)
 {
-    const char *kind = getenv("WEFT_TEST_STRANDS");
-    if (!kind || strcmp(kind, "threads") == 0)
-        return false;
-    if (strcmp(kind, "foreign") != 0)
-        FAIL("WEFT_TEST_STRANDS=%s: no such kind of strand", kind);
-    return true;
+    static const char *const names[] = { "threads", "foreign", "tasks", "mixed" };
+    const char *said = getenv("WEFT_TEST_STRANDS");
+    for (size_t i = 0; said && i < sizeof names / sizeof *names; i++)
+        if (strcmp(said, names[i]) == 0)
+            return (enum kind)i;
+    if (said)
+        FAIL("WEFT_TEST_STRANDS=%s: no such kind of strand", said);
+    return THREADS;
+}
+
+/* The workers' descriptors are none of a test's. Processes must be prepared for before there are
+ * threads: a test may want some beside its tasks. */
+static void prepare(void)
+{
+    if (kind_under_test() < TASKS)
+        return;
+    (void)!weft_init();
+    workers_make_all();
+}
+
+__attribute__((constructor)) static void register_prepare(void)
+{
+    harness_prepare_by(prepare);
+}
+
+static weft_group *open_group(weft_kind kind)
+{
+    weft_group *group;
+    EXPECT_EQ(weft_group_open(&group, kind, &(weft_options){ .on_failure = WEFT_GO_ON }), 0);
+    return group;
+}
+
+/* The group that runs a member: of both kinds in turn, if the kind is mixed. */
+static weft_group *group_of(const struct member *member)
+{
+    const struct strands *all = member->all;
+    bool task = all->tasks && (!all->group || member->index % 2);
+    return task ? all->tasks : all->group;
 }
 
 static void start(struct member *member)
 {
-    if (member->all->foreign)
+    if (member->all->kind == FOREIGN)
         EXPECT_EQ(pthread_create(&member->thread, NULL, run_foreign, member), 0);
     else
-        EXPECT_EQ(weft_group_submit(member->all->group, run_call, &member, sizeof member,
+        EXPECT_EQ(weft_group_submit(group_of(member), run_call, &member, sizeof member,
                                     &member->future, WEFT_FOREVER),
                   0);
 }
@@ -106,11 +141,11 @@ struct strands *strands_start(size_t n, void (*fn)(size_t index))
     EXPECT_TRUE(strands);
     strands->fn = fn;
     strands->n = n;
-    strands->foreign = kind_is_foreign();
-    if (!strands->foreign)
-        EXPECT_EQ(weft_group_open(&strands->group, WEFT_THREADS,
-                                  &(weft_options){ .on_failure = WEFT_GO_ON }),
-                  0);
+    strands->kind = kind_under_test();
+    if (strands->kind == THREADS || strands->kind == MIXED)
+        strands->group = open_group(WEFT_THREADS);
+    if (strands->kind == TASKS || strands->kind == MIXED)
+        strands->tasks = open_group(WEFT_TASKS);
     for (size_t i = 0; i < n; i++) {
         struct member *member = &strands->members[i];
         member->all = strands;
@@ -166,7 +201,7 @@ void strands_until_asleep(struct strands *strands)
 
 void strands_must_be_cancellable(void)
 {
-    if (kind_is_foreign())
+    if (kind_under_test() == FOREIGN)
         SKIP("threads that weft did not make cannot be cancelled");
 }
 
@@ -186,7 +221,7 @@ void strands_join(struct strands *strands)
 {
     for (size_t i = 0; i < strands->n; i++) {
         struct member *member = &strands->members[i];
-        if (strands->foreign) {
+        if (strands->kind == FOREIGN) {
             EXPECT_EQ(pthread_join(member->thread, NULL), 0);
         } else {
             EXPECT_EQ(weft_future_wait(member->future, WEFT_FOREVER), 0);
@@ -195,6 +230,7 @@ void strands_join(struct strands *strands)
         pthread_mutex_destroy(&member->mutex);
     }
     weft_group_close(strands->group);
+    weft_group_close(strands->tasks);
     free(strands);
 }
 
@@ -203,8 +239,9 @@ void strands_join(struct strands *strands)
 void strands_yield(void)
 {
     static _Thread_local unsigned times;
-    if (++times % 64)
-        sched_yield();
+    struct strand *self = strand_self();
+    if (++times % 64 || self->reactor)
+        self->ops->yield(self);
     else
         nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
 }

@@ -406,12 +406,12 @@ TEST(a_group_without_threads)
     EXPECT_EQ(refuse_each(use_group, WEFT_THREADS, THREADS, -EAGAIN), 2);
 }
 
-TEST_THREADS_AND_PROCESSES(a_pool_without_threads)
+TEST_EACH_STRAND_KIND(a_pool_without_threads)
 {
     EXPECT_GE(refuse_each(use_pool, kind, THREADS, -EAGAIN), 2);
 }
 
-TEST_THREADS_AND_PROCESSES(a_map_without_threads)
+TEST_EACH_STRAND_KIND(a_map_without_threads)
 {
     EXPECT_GE(refuse_each(use_map, kind, THREADS, -EAGAIN), 1);
 }

@@ -320,7 +320,7 @@ TEST_EACH_KIND(a_terminated_pool_runs_no_map)
     weft_pool_close(pool);
 }
 
-TEST_THREADS_AND_PROCESSES(after_its_deadline_a_map_has_an_outcome_for_everything)
+TEST_EACH_STRAND_KIND(after_its_deadline_a_map_has_an_outcome_for_everything)
 {
     int in[N];
     weft_outcome outcomes[N];
@@ -341,7 +341,7 @@ TEST_THREADS_AND_PROCESSES(after_its_deadline_a_map_has_an_outcome_for_everythin
     weft_pool_close(pool);
 }
 
-TEST_THREADS_AND_PROCESSES(a_scope_ends_a_map)
+TEST_EACH_STRAND_KIND(a_scope_ends_a_map)
 {
     int in[N];
     count_up(in);
@@ -365,7 +365,7 @@ static void map_until_cancelled(size_t index)
     EXPECT_EQ(weft_pool_map(shared_pool, sleep_until_cancelled, &map, WEFT_FOREVER), -ECANCELED);
 }
 
-TEST_THREADS_AND_PROCESSES(cancelling_who_maps_ends_the_map)
+TEST_EACH_STRAND_KIND(cancelling_who_maps_ends_the_map)
 {
     strands_must_be_cancellable();
     shared_pool = open_pool(kind);

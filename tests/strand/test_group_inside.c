@@ -44,7 +44,7 @@ static int sleep_in_a_group(weft_call *call)
     return rc;
 }
 
-TEST_THREADS_AND_PROCESSES(cancelling_reaches_groups_inside_groups)
+TEST_EACH_STRAND_KIND(cancelling_reaches_groups_inside_groups)
 {
     weft_group *g = open_group(kind, 0);
     for (int i = 0; i < 2; i++)

@@ -72,6 +72,10 @@ static atomic_bool hammering;
 static void hammer(size_t index)
 {
     (void)index;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* the worker of a task blocks it */
     hammer_thread = pthread_self();
     atomic_store(&hammering, true);
     while (!atomic_load(&stop)) {
