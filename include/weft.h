@@ -21,6 +21,7 @@
  *   listener.h   where a server waits for connections
  *   datagram.h   UDP and Unix datagrams
  *   fd.h         waiting on a file descriptor
+ *   signal.h     signals as items of a queue
  *
  * Rules that hold everywhere:
  *
@@ -61,5 +62,6 @@
 #include <weft/listener.h>
 #include <weft/datagram.h>
 #include <weft/fd.h>
+#include <weft/signal.h>
 
 #endif
