@@ -21,6 +21,7 @@
  *   listener.h   where a server waits for connections
  *   datagram.h   UDP and Unix datagrams
  *   fd.h         waiting on a file descriptor
+ *   file.h       files, read and written at offsets
  *   signal.h     signals as items of a queue
  *
  * Rules that hold everywhere:
@@ -62,6 +63,7 @@
 #include <weft/listener.h>
 #include <weft/datagram.h>
 #include <weft/fd.h>
+#include <weft/file.h>
 #include <weft/signal.h>
 
 #endif
