@@ -22,6 +22,7 @@
  *   datagram.h   UDP and Unix datagrams
  *   fd.h         waiting on a file descriptor
  *   file.h       files, read and written at offsets
+ *   child.h      other programs, started, talked to, waited for
  *   signal.h     signals as items of a queue
  *
  * Rules that hold everywhere:
@@ -64,6 +65,7 @@
 #include <weft/datagram.h>
 #include <weft/fd.h>
 #include <weft/file.h>
+#include <weft/child.h>
 #include <weft/signal.h>
 
 #endif
