@@ -149,12 +149,14 @@ void weft_child_close(weft_child *child);
  * Shape    in at its default: options->input, or without it /dev/null. out and err at their
  *          defaults: pipes; if ret_output is NULL, the caller's own.
  * Returns  0: it exited with 0; -ECHILD: it ended otherwise, *ret_outcome says how; -ETIMEDOUT,
- *          -ECANCELED: it was ended; -EOVERFLOW: likewise, as an output went beyond
- *          output_bytes_max; -ENOMEM; or what weft_child_open() says.
+ *          -ECANCELED: it was ended, or not started, as that was so before; -EOVERFLOW: it was
+ *          ended, as an output went beyond output_bytes_max; -ENOMEM; or what weft_child_open()
+ *          says.
  *          ret_output, two of them, for 1 and 2, is set whatever is returned, to what has come
  *          until then, followed by a NUL; without a pipe, or if nothing ran: NULL and 0.
- *          *ret_outcome, which may be NULL, is set whatever is returned: overdue or cancelled if it
- *          was ended for that; failed, with what is returned as its status, if nothing ran.
+ *          *ret_outcome, which may be NULL, is set whatever is returned: overdue with -ETIMEDOUT,
+ *          cancelled with -ECANCELED; failed if nothing ran for another reason. started_ns is 0 if
+ *          nothing ran.
  * Owns     the output is the caller's, to be freed by weft_bytes_free(ret_output, 2).
  * Blocks   yes.
  */

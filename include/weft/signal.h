@@ -26,7 +26,8 @@
  *
  * These calls are the program's, not a library's: a signal has one disposition in a process. A
  * child made by fork() keeps the handler, which there has no effect; a program that is started
- * (child.h, exec) begins with the system's default again.
+ * (child.h, exec) begins with the system's default again. A program that uses processes calls
+ * weft_init() before the first forward, which makes a thread.
  */
 #ifndef WEFT_SIGNAL_H
 #define WEFT_SIGNAL_H

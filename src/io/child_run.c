@@ -23,6 +23,7 @@
 #include <weft/self.h>
 
 #include "io/child.h"
+#include "io/late.h"
 #include "io/op.h"
 
 #define OUTPUT_BYTES_MAX ((size_t)16 << 20)
@@ -145,11 +146,10 @@ static int serve_all(struct run *run, weft_deadline deadline)
         int rc = weft_fd_wait(run->epoll, POLLIN, deadline);
         if (rc < 0)
             return rc;
-        /* One that has always something to say would be ended by nothing else. */
-        if (weft_cancelled())
-            return -ECANCELED;
-        if (!weft_left(deadline))
-            return -ETIMEDOUT;
+        /* One that always has something to say would be ended by nothing else. */
+        rc = look_for_end(deadline);
+        if (rc < 0)
+            return rc;
         int n = epoll_wait(run->epoll, events, 4, 0);
         for (int i = 0; i < n; i++) {
             rc = serve(run, events[i].data.u32);
@@ -191,19 +191,6 @@ static int run_to_end(struct run *run, weft_deadline deadline)
     return rc;
 }
 
-/* What happened to a program that was started, when serving it has come to rc. */
-static int conclude(weft_child *child, int rc, weft_outcome *ret)
-{
-    int how = weft_child_wait(child, ret, WEFT_FOREVER);
-    if (rc == 0)
-        return how;
-    if (rc == -ETIMEDOUT || rc == -ECANCELED) {
-        ret->how = rc == -ETIMEDOUT ? WEFT_OVERDUE : WEFT_CANCELLED;
-        ret->status = rc;
-    }
-    return rc;
-}
-
 static int run_spawned(struct run *run, weft_outcome *outcome, weft_deadline deadline)
 {
     int rc = prepare(run);
@@ -211,7 +198,8 @@ static int run_spawned(struct run *run, weft_outcome *outcome, weft_deadline dea
         rc = child_start(&run->child, run->spawn);
     if (rc == 0) {
         rc = run_to_end(run, deadline);
-        rc = conclude(run->child, rc, outcome);
+        int ended = weft_child_wait(run->child, outcome, WEFT_FOREVER);
+        rc = rc < 0 ? rc : ended;
         weft_child_close(run->child);
     }
     if (run->epoll >= 0)
@@ -242,12 +230,29 @@ static int run_with(const char *const argv[], const weft_child_options *options,
         return -EINVAL;
     if (!run.output_bytes_max)
         run.output_bytes_max = OUTPUT_BYTES_MAX;
-    int rc = spawn_open(&spawn, argv, options, defaults);
+    int rc = look_for_end(deadline);
+    if (rc < 0)
+        return rc;
+    rc = spawn_open(&spawn, argv, options, defaults);
     if (rc < 0)
         return rc;
     rc = run_spawned(&run, outcome, deadline);
     spawn_close(&spawn);
     return rc;
+}
+
+/* How it is to be called that the run came to rc, where what became of the program says less. */
+static void note_result(weft_outcome *outcome, int rc)
+{
+    bool ran = outcome->started_ns;
+    if (ran && rc != -ETIMEDOUT && rc != -ECANCELED)
+        return;
+    outcome->how = rc == -ETIMEDOUT   ? WEFT_OVERDUE
+                   : rc == -ECANCELED ? WEFT_CANCELLED
+                                      : WEFT_FAILED;
+    outcome->status = rc;
+    if (!ran)
+        strncpy(outcome->text, weft_strerror(rc), sizeof outcome->text - 1);
 }
 
 int weft_child_run(const char *const argv[], const weft_child_options *options,
@@ -258,13 +263,9 @@ int weft_child_run(const char *const argv[], const weft_child_options *options,
     if (ret_output)
         memset(ret_output, 0, 2 * sizeof *ret_output);
     int rc = run_with(argv, options ? options : &no_options, ret_output, &outcome, deadline);
-    if (outcome.how == WEFT_PENDING) { /* nothing ran */
-        outcome.how = WEFT_FAILED;
-        outcome.status = rc;
-        strncpy(outcome.text, weft_strerror(rc), sizeof outcome.text - 1);
-        if (ret_output)
-            weft_bytes_free(ret_output, 2);
-    }
+    note_result(&outcome, rc);
+    if (!outcome.started_ns && ret_output)
+        weft_bytes_free(ret_output, 2);
     if (ret_outcome)
         *ret_outcome = outcome;
     return rc;

@@ -17,8 +17,8 @@
 #include <weft/file.h>
 #include <weft/self.h>
 
+#include "io/late.h"
 #include "io/op.h"
-#include "io/poll.h"
 
 struct weft_file { /* constant after open */
     int fd;
@@ -82,17 +82,6 @@ void weft_file_close(weft_file *file)
 }
 
 /* ---- data */
-
-/* Whether the call shall go no further: 0, or the error. */
-static int look_for_end(weft_deadline deadline)
-{
-    if (weft_cancelled())
-        return -ECANCELED;
-    if (weft_left(weft_sooner(deadline, weft_scope_deadline())))
-        return 0;
-    poll_blame_scope(strand_self(), deadline);
-    return -ETIMEDOUT;
-}
 
 /* What is moved of the transfer that an operation describes, part by part. */
 struct transfer {

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 #include <unistd.h>
 
 #include <weft/child.h>
-#include <weft/event.h>
 #include <weft/scope.h>
 #include <weft/self.h>
 
@@ -189,57 +187,94 @@ TEST_IN_STRAND(output_up_to_the_limit_is_taken_and_more_is_not)
     expect_no_child();
 }
 
+static const char *const sleeper[] = { "sleep", "1000", NULL };
+
+/* A run that its deadline ends after the start, however long that takes. */
+static struct result run_late(const char *const argv[], const weft_child_options *options)
+{
+    for (int64_t ns = WEFT_MS;; ns *= 2) {
+        struct result result = run(argv, options, weft_after(ns));
+        if (result.outcome.started_ns)
+            return result;
+        expect_output(&result, -ETIMEDOUT, NULL, NULL);
+    }
+}
+
 TEST_IN_STRAND(a_deadline_ends_it)
 {
-    const char *const sleeper[] = { "sleep", "1000", NULL };
-    struct result result = run(sleeper, NULL, weft_after(WEFT_MS));
+    struct result result = run_late(sleeper, NULL);
     EXPECT_EQ(result.outcome.how, WEFT_OVERDUE);
     EXPECT_EQ(result.outcome.status, -ETIMEDOUT);
     EXPECT_EQ(result.outcome.signal, SIGTERM);
     expect_output(&result, -ETIMEDOUT, "", "");
-    result = run(sleeper, &(weft_child_options){ .grace_ns = -1 }, WEFT_NOW);
+    result = run_late(sleeper, &(weft_child_options){ .grace_ns = -1 });
     EXPECT_EQ(result.outcome.signal, SIGKILL);
     expect_output(&result, -ETIMEDOUT, "", "");
-    /* One that always has something to say. */
-    result = shell("exec yes >&2", &(weft_child_options){ .output_bytes_max = SIZE_MAX / 4 },
-                   weft_after(WEFT_MS));
+    expect_no_child();
+}
+
+TEST_IN_STRAND(a_deadline_ends_also_one_that_always_has_something_to_say)
+{
+    const char *const yes[] = { "yes", NULL };
+    struct result result = run_late(yes, &(weft_child_options){ .output_bytes_max = SIZE_MAX / 4 });
     EXPECT_EQ(result.rc, -ETIMEDOUT);
+    EXPECT_EQ(result.outcome.how, WEFT_OVERDUE);
     weft_bytes_free(result.output, 2);
     expect_no_child();
 }
 
-TEST_IN_STRAND(a_scope_ends_it_and_knows_it)
+TEST_IN_STRAND(a_deadline_that_has_passed_starts_nothing)
 {
-    weft_scope scope;
-    weft_scope_enter(&scope, weft_after(WEFT_MS), 0);
-    struct result result = run((const char *const[]){ "sleep", "1000", NULL }, NULL, WEFT_FOREVER);
-    EXPECT_EQ(weft_scope_leave(&scope), -ETIMEDOUT);
-    expect_output(&result, -ETIMEDOUT, "", "");
+    struct result result = run(sleeper, NULL, WEFT_NOW);
+    EXPECT_EQ(result.outcome.how, WEFT_OVERDUE);
+    EXPECT_EQ(result.outcome.started_ns, 0);
+    expect_output(&result, -ETIMEDOUT, NULL, NULL);
 }
 
-static atomic_bool running;
+TEST_IN_STRAND(a_scope_ends_it_and_knows_it)
+{
+    int64_t started_ns = 0;
+    for (int64_t ns = WEFT_MS; !started_ns; ns *= 2) {
+        weft_scope scope;
+        weft_scope_enter(&scope, weft_after(ns), 0);
+        struct result result = run(sleeper, NULL, WEFT_FOREVER);
+        EXPECT_EQ(weft_scope_leave(&scope), -ETIMEDOUT);
+        started_ns = result.outcome.started_ns;
+        expect_output(&result, -ETIMEDOUT, started_ns ? "" : NULL, started_ns ? "" : NULL);
+    }
+}
+
+static int words[2]; /* a pipe by which the program says that it is so far */
 
 static void run_until_cancelled(size_t index)
 {
     (void)index;
-    atomic_store(&running, true);
-    struct result result = run((const char *const[]){ "sleep", "1000", NULL }, NULL, WEFT_FOREVER);
+    struct result result =
+        shell("echo ready >&2; exec sleep 1000",
+              &(weft_child_options){ .err = WEFT_CHILD_FD(words[1]) }, WEFT_FOREVER);
     EXPECT_EQ(result.outcome.how, WEFT_CANCELLED);
     EXPECT_EQ(result.outcome.status, -ECANCELED);
-    expect_output(&result, -ECANCELED, "", "");
+    EXPECT_EQ(result.outcome.signal, SIGTERM);
+    expect_output(&result, -ECANCELED, "", NULL);
+    result = run(sleeper, NULL, WEFT_FOREVER); /* still cancelled */
+    EXPECT_EQ(result.outcome.how, WEFT_CANCELLED);
+    EXPECT_EQ(result.outcome.started_ns, 0);
+    expect_output(&result, -ECANCELED, NULL, NULL);
     expect_no_child();
 }
 
 TEST(a_cancellation_ends_it)
 {
+    char line[8];
     strands_must_be_cancellable();
+    EXPECT_EQ(pipe2(words, O_CLOEXEC), 0);
     struct strands *strands = strands_start(1, run_until_cancelled);
-    UNTIL(atomic_load(&running));
+    EXPECT_EQ(read(words[0], line, sizeof line), 6);
     strands_cancel_all(strands);
     strands_join(strands);
+    close(words[0]);
+    close(words[1]);
 }
-
-static int words[2]; /* a pipe by which the program says that it is so far */
 
 static void run_one_that_leaves_another(size_t index)
 {
