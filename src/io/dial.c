@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <weft/scope.h>
+
 #include "io/op.h"
 #include "io/socket.h"
 #include "io/stream.h"
