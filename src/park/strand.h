@@ -78,6 +78,7 @@ struct strand {
                                    blocks. Constant while the strand runs */
     const char *family;         /* own, borrowed: what the name begins with; NULL: nothing */
     uint64_t number;            /* own: what it ends with, if it has a family */
+    uint32_t io_inline;         /* own: I/O operations since one made it wait (io/op.c) */
     char name[32];              /* own; "" until asked for */
 };
 

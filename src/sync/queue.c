@@ -108,6 +108,11 @@ int queue_try_get(weft_queue *queue, void *ret_item)
     return rc;
 }
 
+size_t queue_item_bytes(const weft_queue *queue)
+{
+    return queue->item_bytes;
+}
+
 struct signal *queue_space(weft_queue *queue)
 {
     return &queue->space;

@@ -11,6 +11,9 @@
 int queue_try_put(weft_queue *queue, const void *item);
 int queue_try_get(weft_queue *queue, void *ret_item);
 
+/* The size of its items, constant. */
+size_t queue_item_bytes(const weft_queue *queue);
+
 /* What is raised when a put, or a get, is worth trying again. */
 struct signal *queue_space(weft_queue *queue);
 struct signal *queue_items(weft_queue *queue);

@@ -56,6 +56,15 @@ void strands_join(struct strands *strands);
 /* Lets others run, while the caller polls for what they do. */
 void strands_yield(void);
 
+/* A test whose body runs in one strand of the kind under test. */
+#define TEST_IN_STRAND(test_name)                                                                  \
+    static void test_name##_in_strand(size_t index);                                               \
+    TEST(test_name)                                                                                \
+    {                                                                                              \
+        strands_join(strands_start(1, test_name##_in_strand));                                     \
+    }                                                                                              \
+    static void test_name##_in_strand(__attribute__((unused)) size_t index)
+
 /* Returns when the condition holds; the harness ends the test if that never comes. */
 #define UNTIL(condition)                                                                           \
     do {                                                                                           \

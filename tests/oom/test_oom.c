@@ -9,16 +9,20 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <weft/child.h>
+#include <weft/file.h>
 #include <weft/group.h>
 #include <weft/pool.h>
 #include <weft/queue.h>
 #include <weft/select.h>
 #include <weft/self.h>
+#include <weft/signal.h>
 
 #include "kinds.h"
 
@@ -364,6 +368,66 @@ static int use_local(weft_kind kind)
     return atomic_load(&local_error);
 }
 
+static int use_file(weft_kind kind)
+{
+    weft_file *file;
+    char zero = 'x';
+    int rc = weft_file_open(&file, "/dev/zero", O_RDONLY, 0);
+    (void)kind;
+    if (rc < 0)
+        return rc;
+    EXPECT_EQ(weft_file_read(file, &zero, 1, 0, WEFT_FOREVER), 1);
+    EXPECT_EQ(zero, 0);
+    weft_file_close(file);
+    return 0;
+}
+
+static int use_child(weft_kind kind)
+{
+    const char *const cat[] = { "cat", NULL };
+    weft_child *child;
+    int rc = weft_child_open(
+        &child, cat, &(weft_child_options){ .in = WEFT_CHILD_PIPE, .out = WEFT_CHILD_PIPE });
+    (void)kind;
+    if (rc < 0)
+        return rc;
+    weft_child_close_stream(child, 0);
+    EXPECT_EQ(weft_child_wait(child, NULL, WEFT_FOREVER), 0);
+    weft_child_close(child);
+    return 0;
+}
+
+static int use_child_run(weft_kind kind)
+{
+    static const char input[10000];
+    const char *const cat[] = { "cat", NULL };
+    weft_bytes output[2];
+    int rc =
+        weft_child_run(cat, &(weft_child_options){ .input = input, .input_bytes = sizeof input },
+                       output, NULL, WEFT_FOREVER);
+    (void)kind;
+    if (rc == 0)
+        EXPECT_EQ(output[0].size, sizeof input);
+    weft_bytes_free(output, 2);
+    return rc;
+}
+
+static int use_signal(void)
+{
+    weft_queue *queue;
+    int signo = 0;
+    EXPECT_EQ(weft_queue_open(&queue, sizeof signo, 1, 0), 0);
+    int rc = weft_signal_forward(SIGUSR1, queue);
+    if (rc == 0) {
+        raise(SIGUSR1);
+        EXPECT_EQ(weft_queue_get(queue, &signo, WEFT_FOREVER), 0);
+        EXPECT_EQ(signo, SIGUSR1);
+        EXPECT_EQ(weft_signal_stop(SIGUSR1), 0);
+    }
+    weft_queue_close(queue);
+    return rc;
+}
+
 /* ---- each of them */
 
 TEST_EACH_KIND(a_group_without_memory)
@@ -424,4 +488,27 @@ TEST(a_queue_without_descriptors)
 TEST(a_group_without_descriptors)
 {
     EXPECT_EQ(refuse_each(use_group_fd, WEFT_THREADS, DESCRIPTORS, -EMFILE), 1);
+}
+
+TEST(a_file_without_memory)
+{
+    EXPECT_EQ(refuse_each(use_file, WEFT_SERIAL, MEMORY, -ENOMEM), 1);
+}
+
+TEST(a_child_without_memory)
+{
+    EXPECT_EQ(refuse_each(use_child, WEFT_SERIAL, MEMORY, -ENOMEM), 3); /* two streams and itself */
+}
+
+TEST(a_child_that_runs_without_memory)
+{
+    EXPECT_GT(refuse_each(use_child_run, WEFT_SERIAL, MEMORY, -ENOMEM), 3);
+}
+
+TEST(a_signal_without_a_thread_is_refused)
+{
+    atomic_store(&countdown[THREADS], 1);
+    EXPECT_EQ(use_signal(), -EAGAIN);
+    EXPECT_EQ(atomic_load(&refused), 1);
+    EXPECT_EQ(use_signal(), 0);
 }
