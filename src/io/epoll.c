@@ -440,9 +440,6 @@ static int expose(struct reactor *reactor)
 
 static bool kernel_has_pwait2(void)
 {
-    int version = fault(FAULT_OPEN, NULL);
-    if (version > 0 && version < 511)
-        return false;
     struct epoll_event event;
     struct timespec none = { 0 };
     return syscall(SYS_epoll_pwait2, -1, &event, 1, &none, NULL, 0) < 0 && errno == EBADF;
@@ -482,7 +479,7 @@ static int open_reactor(struct reactor **ret)
         free(e);
         return rc;
     }
-    e->has_pwait2 = kernel_has_pwait2();
+    e->has_pwait2 = (!forced || forced >= 511) && kernel_has_pwait2();
     *ret = &e->base;
     return 0;
 }

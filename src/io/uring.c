@@ -27,7 +27,8 @@
  * The ring is made for one thread, whose completions are worked out only when it enters the kernel
  * (DEFER_TASKRUN, Linux 6.1), or with less than that on older kernels, down to 5.10 (levels[]).
  * The kernel keeps completions for which there is no room; until they are taken old kernels accept
- * nothing (EBUSY), newer ones say so by a flag.
+ * nothing (EBUSY), newer ones say so by a flag. What the kernel cannot take, for want of memory
+ * (EAGAIN), is offered again every RETRY_NS.
  *
  * Wake-ups come by an eventfd that the ring polls: for good (multishot, Linux 5.13), or anew each
  * time. Timeouts are the waiting call's own (EXT_ARG, 5.11), or liburing adds a timer that ends
@@ -406,11 +407,20 @@ static void let_it_recover(struct uring *u, int rc, weft_deadline deadline)
         nanosleep(&pause, NULL);
 }
 
+/* Something found the ring full. */
+static bool is_starved(const struct uring *u)
+{
+    return u->waker_unheard || !list_empty(&u->queue) || !list_empty(&u->cancels);
+}
+
 /* One look at the kernel, or one sleep in it. True: woken. */
 static bool gather(struct uring *u, weft_deadline deadline)
 {
     int rc;
-    submit_listed(u);
+    if (is_starved(u))
+        submit_listed(u);
+    if (is_starved(u))
+        deadline = weft_sooner(deadline, weft_after(RETRY_NS));
     bool wants_sleep = deadline.ns > 0 && !io_uring_cq_ready(&u->ring) && list_empty(&u->ended);
     bool sleeps = wants_sleep && waker_sleep(&u->waker);
     bool woken = wants_sleep && !sleeps;

@@ -80,6 +80,8 @@ weft_deadline waker_slice(weft_deadline deadline)
 
 void waker_interrupted(void)
 {
+    int before = errno;
     if (THREAD_SANITIZER)
         nanosleep(&(struct timespec){ 0 }, NULL);
+    errno = before;
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,8 @@ static inline void tcp_pair(struct end ends[2])
     EXPECT_EQ(connect(ends[0].fd, (struct sockaddr *)&where, sizeof where), 0);
     EXPECT_EQ(fcntl(ends[0].fd, F_SETFL, O_NONBLOCK), 0);
     ends[1] = owned(accept4(listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    for (int i = 0; i < 2; i++) /* small pieces do not wait for acknowledgements */
+        EXPECT_EQ(setsockopt(ends[i].fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)), 0);
     close(listener.fd);
 }
 
