@@ -50,6 +50,8 @@ enum io_code {
 
 #define IO_STREAM UINT64_MAX
 
+struct strand;
+
 struct io_op {
     /* The caller's, constant while the operation is the reactor's: */
     enum io_code code;
@@ -65,6 +67,7 @@ struct io_op {
     uint64_t offset;
     socklen_t *address_size;
     void (*done)(struct io_op *op); /* called once, by the reactor's thread within wait() */
+    struct strand *strand;          /* for done(): who waits; the reactor does not look at it */
 
     /* Set by the reactor before the end: what the system call would return, or -errno. EINTR and
        EAGAIN are not among them. -ECANCELED: cancel() was in time, nothing has happened. */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io/poll.h: how a thread, which has no reactor, waits for a descriptor: in the kernel's poll, so
+ * that deadlines, scopes and cancellation end it as they end every other wait.
+ */
+#ifndef WEFT_IO_POLL_H
+#define WEFT_IO_POLL_H
+
+#include "park/strand.h"
+
+/*
+ * Looks once.
+ * Returns  what poll() found, more than 0; -EAGAIN: nothing; -EBADF.
+ */
+int poll_look(int fd, int events);
+
+/*
+ * Waits, in the calling thread.
+ * Returns  what poll() found, more than 0; -ETIMEDOUT (of the deadline or a scope's, which then
+ *          knows); -ECANCELED; -EBADF.
+ */
+int poll_wait(struct strand *self, int fd, int events, weft_deadline deadline);
+
+/*
+ * A wait of the strand has ended with -ETIMEDOUT, at the sooner of this deadline and its scopes': a
+ * scope that ended it shall know.
+ */
+void poll_blame_scope(struct strand *self, weft_deadline deadline);
+
+#endif
