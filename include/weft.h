@@ -16,6 +16,10 @@
  *   lock.h rlock.h condition.h semaphore.h event.h barrier.h once.h
  *   queue.h      a bounded queue of items
  *   select.h     waiting on several of them at once
+ *   address.h    where to connect to, as text; names to addresses
+ *   stream.h     a connection: TCP, Unix sockets, pipes
+ *   listener.h   where a server waits for connections
+ *   datagram.h   UDP and Unix datagrams
  *   fd.h         waiting on a file descriptor
  *   run.h        tasks inside somebody else's event loop
  *
@@ -53,6 +57,10 @@
 #include <weft/once.h>
 #include <weft/queue.h>
 #include <weft/select.h>
+#include <weft/address.h>
+#include <weft/stream.h>
+#include <weft/listener.h>
+#include <weft/datagram.h>
 #include <weft/fd.h>
 #include <weft/run.h>
 

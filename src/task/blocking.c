@@ -7,8 +7,9 @@
  * turn. The thread that became idle last is used first, so that those that are not needed stay
  * idle, and end after IDLE_NS.
  *
- * A job lies on the stack of the task that waits for it. The wait is shielded: nothing can end a
- * foreign call, and until it has ended it may use what its argument points to.
+ * A job usually lies on the stack of the task that waits for it. The wait is shielded: nothing can
+ * end a foreign call, and until it has ended it may use what its argument points to. One that
+ * nobody waits for (io/blocking.h) lies on the heap, and frees itself.
  *
  * `guard` guards everything here. An idle thread sleeps on a word of its own, in its stack: whoever
  * takes it from the idle list gives it a job, wakes it by that word, and does not touch it again.
@@ -19,24 +20,16 @@
 #include <weft/self.h>
 
 #include "base/helper.h"
-#include "base/list.h"
+#include "io/blocking.h"
 #include "park/park.h"
 
 enum { THREADS_MAX = 512 };
 
 #define IDLE_NS (10 * WEFT_S)
 
-struct job {
-    struct list link;
-    int (*fn)(void *arg);
-    void *arg;
-    int result;
-    struct strand *strand;
-};
-
 struct idler {
-    struct list link; /* guarded */
-    struct job *job;  /* guarded; NULL: none yet */
+    struct list link;         /* guarded */
+    struct blocking_job *job; /* guarded; NULL: none yet */
     uint32_t woken;
 };
 
@@ -54,7 +47,7 @@ static void idle_push(struct idler *idler)
 }
 
 /* Sleeps until there is a job. NULL: none came, and the thread is counted out. */
-static struct job *wait_for_job(void)
+static struct blocking_job *wait_for_job(void)
 {
     struct idler idler = { .job = NULL };
     weft_deadline end = weft_after(IDLE_NS);
@@ -64,12 +57,12 @@ static struct job *wait_for_job(void)
         idle_push(&idler);
     guard_unlock(&guard);
     if (first)
-        return CONTAINER(first, struct job, link);
+        return CONTAINER(first, struct blocking_job, link);
     /* acquire: pairs with the release in give(); shows the job */
     while (!load_acquire(&idler.woken) && futex_wait(&idler.woken, 0, end) != -ETIMEDOUT) {
     }
     guard_lock(&guard);
-    struct job *job = idler.job;
+    struct blocking_job *job = idler.job;
     if (!job) {
         list_remove(&idler.link);
         threads--;
@@ -85,9 +78,12 @@ static struct job *wait_for_job(void)
 static void *thread_main(void *first)
 {
     pthread_setname_np(pthread_self(), "weft-blocking");
-    for (struct job *job = first; job; job = wait_for_job()) {
+    for (struct blocking_job *job = first; job; job = wait_for_job()) {
         struct strand *strand = job->strand;
-        job->result = job->fn(job->arg);
+        int result = job->fn(job->arg);
+        if (!strand)
+            continue; /* fn may have freed the job */
+        job->result = result;
         park_end(strand); /* from here on the job is gone */
     }
     return NULL;
@@ -97,7 +93,7 @@ static void *thread_main(void *first)
  * Gives a job to an idle thread, or if there is none and the job may wait, to the next one that has
  * nothing to do. False: there is none.
  */
-static bool give(struct job *job, bool may_wait)
+static bool give(struct blocking_job *job, bool may_wait)
 {
     guard_lock(&guard);
     struct list *link = list_pop_front(&idle);
@@ -124,6 +120,17 @@ static bool count_in(void)
     return room;
 }
 
+/* The job has no thread and gets none. */
+static void fail(struct blocking_job *job, int error)
+{
+    if (!job->strand) {
+        job->dropped(job->arg, error);
+        return;
+    }
+    job->result = error;
+    park_end(job->strand);
+}
+
 /* A thread could not be made. If it would have been the only one, jobs that wait for it fail. */
 static void count_out(int error)
 {
@@ -132,14 +139,11 @@ static void count_out(int error)
     if (--threads == 0)
         list_splice_back(&stranded, &jobs);
     guard_unlock(&guard);
-    for (struct list *link; (link = list_pop_front(&stranded));) {
-        struct job *job = CONTAINER(link, struct job, link);
-        job->result = error;
-        park_end(job->strand);
-    }
+    for (struct list *link; (link = list_pop_front(&stranded));)
+        fail(CONTAINER(link, struct blocking_job, link), error);
 }
 
-static int try_new_thread(struct job *job)
+static int try_new_thread(struct blocking_job *job)
 {
     if (!count_in())
         return -EAGAIN;
@@ -149,17 +153,27 @@ static int try_new_thread(struct job *job)
     return rc;
 }
 
+static int place(struct blocking_job *job)
+{
+    if (give(job, false))
+        return 0;
+    int rc = try_new_thread(job);
+    return rc == 0 || give(job, true) ? 0 : rc;
+}
+
 /* When the caller is about to sleep, so that the end of the job finds it waiting. */
 static void hand_out(void *ctx)
 {
-    struct job *job = ctx;
-    if (give(job, false))
-        return;
-    int rc = try_new_thread(job);
-    if (rc == 0 || give(job, true))
-        return;
-    job->result = rc;
-    park_end(job->strand);
+    struct blocking_job *job = ctx;
+    int rc = place(job); /* if that is 0, the job may be gone */
+    if (rc < 0)
+        fail(job, rc);
+}
+
+int blocking_start(struct blocking_job *job)
+{
+    job->strand = NULL;
+    return place(job);
 }
 
 int weft_blocking(int (*fn)(void *arg), void *arg)
@@ -167,7 +181,7 @@ int weft_blocking(int (*fn)(void *arg), void *arg)
     struct strand *self = strand_self();
     if (!self->reactor)
         return fn(arg);
-    struct job job = { .fn = fn, .arg = arg, .strand = self };
+    struct blocking_job job = { .fn = fn, .arg = arg, .strand = self };
     (void)park_wait_then(NULL, 0, WEFT_FOREVER, PARK_SHIELDED, hand_out, &job);
     return job.result;
 }
