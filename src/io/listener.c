@@ -15,6 +15,7 @@
 
 #include <weft/listener.h>
 
+#include "base/atomic.h"
 #include "io/op.h"
 #include "io/socket.h"
 #include "io/stream.h"

@@ -94,12 +94,13 @@ uint64_t weft_stream_written(const weft_stream *stream)
     return stream->written;
 }
 
-static int end_pipe(int fd)
+static int end_pipe(struct weft_stream *stream)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
         return -errno;
-    int rc = dup3(null, fd, O_CLOEXEC) < 0 ? -errno : 0;
+    int rc = dup3(null, stream->fd, O_CLOEXEC) < 0 ? -errno : 0;
+    stream->identity = io_identity(); /* for the reactors it is another */
     close(null);
     return rc;
 }
@@ -109,7 +110,7 @@ int weft_stream_shutdown(weft_stream *stream, int how)
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
         return -EINVAL;
     if (stream->is_pipe)
-        return end_pipe(stream->fd);
+        return end_pipe(stream);
     if (shutdown(stream->fd, how) < 0 && errno != ENOTCONN)
         return -errno;
     return 0;
