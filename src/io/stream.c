@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "io/op.h"
 #include "io/socket.h"
 #include "io/stream.h"
@@ -84,14 +85,15 @@ ssize_t weft_stream_write(weft_stream *stream, const void *data, size_t size,
         if (n < 0)
             return n;
         done += (size_t)n;
-        stream->written += (size_t)n;
+        /* relaxed: a count; only the writer changes it */
+        store_relaxed(&stream->written, stream->written + (size_t)n);
     }
     return (ssize_t)size;
 }
 
 uint64_t weft_stream_written(const weft_stream *stream)
 {
-    return stream->written;
+    return load_relaxed(&stream->written); /* relaxed: as above */
 }
 
 static int end_pipe(struct weft_stream *stream)
