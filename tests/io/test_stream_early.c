@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Deadlines, scopes and cancellation in each call of a stream, and that nothing is lost by them. */
+#include <poll.h>
+
+#include <weft/fd.h>
+
 #include "pair.h"
 
 static char byte[1];
@@ -27,6 +31,11 @@ static ssize_t read_until(weft_deadline deadline)
 {
     char data[10];
     return weft_stream_read_until(theirs, data, sizeof data, '\n', deadline);
+}
+
+static ssize_t wait_readable(weft_deadline deadline)
+{
+    return weft_fd_wait(weft_stream_fd(theirs), POLLIN, deadline);
 }
 
 static ssize_t write_lots(weft_deadline deadline)
@@ -95,19 +104,20 @@ static void read_what_came(size_t index)
     EXPECT_STR(data, "hello");
 }
 
-static ssize_t (*const readers[])(weft_deadline deadline) = { read_some, read_exactly, read_large,
+static ssize_t (*const readers[])(weft_deadline deadline) = { read_some, wait_readable,
+                                                              read_exactly, read_large,
                                                               read_until };
 
 /* Part of what the call wants is there already, unless it would take that. */
 static void send_part(ssize_t (*reader)(weft_deadline deadline))
 {
-    if (reader != read_some)
+    if (reader != read_some && reader != wait_readable)
         send_ours("he");
 }
 
 static void send_rest(ssize_t (*reader)(weft_deadline deadline))
 {
-    send_ours(reader == read_some ? "hello" : "llo");
+    send_ours(reader == read_some || reader == wait_readable ? "hello" : "llo");
 }
 
 TEST(a_late_read_leaves_everything_there)
