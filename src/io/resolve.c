@@ -110,7 +110,7 @@ static int wait(struct lookup *lookup, struct address *ret, weft_deadline deadli
 {
     struct park_node node = { .word = &lookup->ended, .value = 0 };
     int rc = park_wait(&node, 1, deadline, 0);
-    /* acquire: pairs with the store in look_up() */
+    /* acquire: pairs with the store in tell() */
     if (!load_acquire(&lookup->ended))
         return rc;
     for (int i = 0; i < lookup->rc; i++)

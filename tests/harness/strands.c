@@ -17,21 +17,19 @@
 #include <weft/group.h>
 
 #include "harness.h"
-#include "io/reactor.h"
 #include "park/strand.h"
 #include "strands.h"
 
-enum { TOKEN_EMPTY, TOKEN_THERE, TOKEN_SLEEPING }; /* as in park/thread.c */
+enum { TOKEN_SLEEPING = 2 }; /* as in park/thread.c */
 
 struct member {
     struct strands *all;
     size_t index;
     pthread_mutex_t mutex;
-    struct strand *record;   /* guarded by mutex: NULL before it runs and after */
-    bool ended;              /* guarded by mutex */
-    pthread_t thread;        /* kind foreign */
-    weft_future *future;     /* the other kinds */
-    struct reactor *reactor; /* kinds epoll and uring; closed when nobody can wake it any more */
+    struct strand *record; /* guarded by mutex: NULL before it runs and after */
+    bool ended;            /* guarded by mutex */
+    pthread_t thread;      /* kind foreign */
+    weft_future *future;   /* kind threads */
 };
 
 struct strands {
@@ -50,65 +48,11 @@ static void show(struct member *member, struct strand *record, bool ended)
     pthread_mutex_unlock(&member->mutex);
 }
 
-/* How a strand sleeps in its reactor. The token is as in park/thread.c. */
-static int reactor_sleep(struct strand *self, weft_deadline deadline)
-{
-    uint32_t token = TOKEN_EMPTY;
-    if (cas_relaxed(&self->token, &token, TOKEN_SLEEPING)) {
-        /* acquire: pairs with the swap in reactor_wake() */
-        while (load_acquire(&self->token) == TOKEN_SLEEPING) {
-            (void)self->reactor->ops->wait(self->reactor, deadline);
-            uint32_t sleeping = TOKEN_SLEEPING;
-            if (!weft_left(deadline) && cas_relaxed(&self->token, &sleeping, TOKEN_EMPTY))
-                return -ETIMEDOUT;
-        }
-    }
-    (void)swap_acq_rel(&self->token, TOKEN_EMPTY);
-    return 0;
-}
-
-static void reactor_wake(struct strand *strand)
-{
-    struct reactor *reactor = strand->reactor; /* lives longer than the record */
-    if (swap_acq_rel(&strand->token, TOKEN_THERE) == TOKEN_SLEEPING)
-        reactor->ops->wake(reactor);
-}
-
-static void reactor_yield(struct strand *self)
-{
-    (void)self->reactor->ops->wait(self->reactor, WEFT_NOW);
-    sched_yield();
-}
-
-static const struct strand_ops reactor_strand_ops = {
-    .sleep = reactor_sleep,
-    .wake = reactor_wake,
-    .post = reactor_wake,
-    .yield = reactor_yield,
-};
-
-static const struct reactor_ops *reactor_kind(void)
-{
-    const char *kind = getenv("WEFT_TEST_STRANDS");
-    if (kind && strcmp(kind, "epoll") == 0)
-        return &epoll_reactor;
-    return kind && strcmp(kind, "uring") == 0 ? &uring_reactor : NULL;
-}
-
 static void run(struct member *member)
 {
-    struct strand *self = strand_self();
-    const struct strand_ops *ops = self->ops;
-    if (reactor_kind()) {
-        EXPECT_EQ(reactor_kind()->open(&member->reactor), 0);
-        self->reactor = member->reactor;
-        self->ops = &reactor_strand_ops;
-    }
-    show(member, self, false);
+    show(member, strand_self(), false);
     member->all->fn(member->index);
     show(member, NULL, true);
-    self->ops = ops;
-    self->reactor = NULL;
 }
 
 static void *run_foreign(void *member)
@@ -126,7 +70,7 @@ static int run_call(weft_call *call)
 static bool kind_is_foreign(void)
 {
     const char *kind = getenv("WEFT_TEST_STRANDS");
-    if (!kind || strcmp(kind, "threads") == 0 || reactor_kind())
+    if (!kind || strcmp(kind, "threads") == 0)
         return false;
     if (strcmp(kind, "foreign") != 0)
         FAIL("WEFT_TEST_STRANDS=%s: no such kind of strand", kind);
@@ -156,22 +100,8 @@ static bool begun(struct strands *strands)
     return n == strands->n;
 }
 
-static void must_have_its_reactor(void)
-{
-    const struct reactor_ops *ops = reactor_kind();
-    struct reactor *reactor;
-    if (!ops)
-        return;
-    int rc = ops->open(&reactor);
-    if (rc == -ENOSYS || rc == -EPERM)
-        SKIP("this system does not allow %s", ops->name);
-    EXPECT_EQ(rc, 0);
-    ops->close(reactor);
-}
-
 struct strands *strands_start(size_t n, void (*fn)(size_t index))
 {
-    must_have_its_reactor();
     struct strands *strands = calloc(1, sizeof *strands + n * sizeof *strands->members);
     EXPECT_TRUE(strands);
     strands->fn = fn;
@@ -265,9 +195,6 @@ void strands_join(struct strands *strands)
         pthread_mutex_destroy(&member->mutex);
     }
     weft_group_close(strands->group);
-    for (size_t i = 0; i < strands->n; i++)
-        if (strands->members[i].reactor)
-            strands->members[i].reactor->ops->close(strands->members[i].reactor);
     free(strands);
 }
 

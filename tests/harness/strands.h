@@ -17,8 +17,6 @@
  *
  *   threads    calls of a group of kind threads (the default)
  *   foreign    threads that weft did not make, by pthread_create()
- *   epoll      threads of a group that sleep in a reactor and let it do their I/O, as a task does
- *   uring      on its worker; skipped where the system lacks it
  *
  * All of them share the test's memory, so that a test's state is what its file has as statics.
  * Another kind of strand that shares memory is added in strands.c, and every test that is written

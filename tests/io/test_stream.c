@@ -246,20 +246,20 @@ static bool sigpipe_is_pending(void)
 
 static void write_to_nobody(size_t index)
 {
-    sigset_t pipe_signal;
+    sigset_t pipe_signal, before;
     (void)index;
     EXPECT_EQ(weft_stream_write(ours, "x", 1, WEFT_FOREVER), -EPIPE);
     /* Whoever has the signal blocked does not find it pending either, unless it was before. */
     sigemptyset(&pipe_signal);
     sigaddset(&pipe_signal, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
     EXPECT_EQ(weft_stream_write(ours, "x", 1, WEFT_FOREVER), -EPIPE);
     EXPECT_FALSE(sigpipe_is_pending());
     pthread_kill(pthread_self(), SIGPIPE);
     EXPECT_EQ(weft_stream_write(ours, "x", 1, WEFT_FOREVER), -EPIPE);
     EXPECT_TRUE(sigpipe_is_pending());
     EXPECT_EQ(sigwaitinfo(&pipe_signal, NULL), SIGPIPE);
-    pthread_sigmask(SIG_UNBLOCK, &pipe_signal, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 TEST(a_pipe_that_nobody_reads_fails_without_a_signal)
