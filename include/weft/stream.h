@@ -110,7 +110,7 @@ size_t weft_stream_buffered(const weft_stream *stream);
 ssize_t weft_stream_write(weft_stream *stream, const void *data, size_t size,
                           weft_deadline deadline) WEFT_USE;
 
-/* How many bytes have been written in the stream's life. By the strand that writes. */
+/* How many bytes have been written in the stream's life, at some moment during the call. */
 uint64_t weft_stream_written(const weft_stream *stream);
 
 /*

@@ -133,6 +133,18 @@ static bool is_every(const char *host)
     return !*host || strcmp(host, "*") == 0;
 }
 
+/* The addresses of a host that split() has cut out; numeric: it was in brackets. */
+static int look_at(const char *host, const char *port, bool numeric, struct address *ret,
+                   weft_deadline deadline)
+{
+    int rc = numeric ? address_numeric(host, port, ret) : -ESRCH;
+    if (rc == -ESRCH) /* there may be a name to look up, if only the port's */
+        return resolve(host, port, ret, deadline);
+    if (rc == -ENOENT)
+        return -EINVAL;
+    return rc < 0 ? rc : 1;
+}
+
 static int find_host(const char *text, bool reach, struct address ret[ADDRESSES_MAX],
                      weft_deadline deadline)
 {
@@ -146,12 +158,10 @@ static int find_host(const char *text, bool reach, struct address ret[ADDRESSES_
         return -ERANGE;
     if (reach && (every || !number))
         return -EDESTADDRREQ;
-    rc = every ? read_every(port, ret) : resolve(host, port, ret, deadline);
-    if (rc == -ESRCH) { /* every address, at a port with a name */
-        rc = resolve("::", port, ret, deadline);
-        return rc < 0 ? rc : 1;
-    }
-    return text[0] == '[' && rc == -ENOENT ? -EINVAL : rc;
+    rc = every ? read_every(port, ret) : -ESRCH;
+    if (rc == -ESRCH)
+        rc = look_at(every ? "::" : host, port, text[0] == '[', ret, deadline);
+    return rc;
 }
 
 /* What follows a prefix such as "tcp:", or NULL. */

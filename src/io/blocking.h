@@ -12,15 +12,16 @@
 struct blocking_job {
     int (*fn)(void *arg); /* its result is dropped; it may free the job */
     void *arg;
-    int result;            /* the pool's, as is the rest */
-    struct strand *strand; /* who waits for it; NULL: nobody */
+    void (*dropped)(void *arg, int error); /* instead of fn: no thread could be made after all */
+    int result;                            /* the pool's, as is the rest */
+    struct strand *strand;                 /* who waits for it; NULL: nobody */
     struct list link;
 };
 
 /*
  * Has job->fn(job->arg) called by a thread of the pool.
  * Returns  0: the job is the pool's until fn has it; -EAGAIN, -ENOMEM: no thread could be made, and
- *          fn is not called.
+ *          neither fn nor dropped is called.
  */
 int blocking_start(struct blocking_job *job);
 

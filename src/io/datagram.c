@@ -14,6 +14,7 @@
 #include <weft/datagram.h>
 
 #include "io/op.h"
+#include "io/poll.h"
 #include "io/socket.h"
 
 struct weft_datagram {
@@ -75,7 +76,7 @@ static ssize_t send_unix(struct io_op *op, weft_deadline deadline)
         ssize_t n = io_run(op, WEFT_NOW);
         if (n != -ETIMEDOUT)
             return n;
-        n = socket_pause(deadline);
+        n = poll_pause(deadline);
         if (n < 0)
             return n;
     }

@@ -6,9 +6,6 @@
  * in turn, each but the last with a share of the time that is left, so that one that is silent does
  * not use up the time of one that would answer. (Trying them at once, as browsers do, would cost
  * every dial of a healthy host a second connection or a timer.)
- *
- * A Unix socket connects at once or not at all; if the listener's backlog is full, the system has
- * no event to wait for, so it is asked again every millisecond.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -21,18 +18,6 @@
 
 #define SHARE_MAX_NS (10 * WEFT_S)
 
-static int connect_unix(struct io_op *op, weft_deadline deadline)
-{
-    for (;;) {
-        int rc = (int)io_run(op, WEFT_NOW);
-        if (rc != -ETIMEDOUT)
-            return rc;
-        rc = socket_pause(deadline);
-        if (rc < 0)
-            return rc;
-    }
-}
-
 static int connect_to(struct weft_stream *stream, struct address *address, weft_deadline deadline)
 {
     struct io_op op = {
@@ -42,8 +27,6 @@ static int connect_to(struct weft_stream *stream, struct address *address, weft_
         .address = &address->any,
         .address_size = &address->size,
     };
-    if (address->any.sa_family == AF_UNIX)
-        return connect_unix(&op, deadline);
     return (int)io_run(&op, deadline);
 }
 

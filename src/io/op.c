@@ -30,14 +30,12 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <weft/self.h>
 
+#include "io/attempt.h"
 #include "io/op.h"
 #include "io/poll.h"
 #include "park/park.h"
@@ -57,28 +55,14 @@ static bool is_pipe_write(const struct io_op *op)
     return op->code == IO_WRITE && op->offset == IO_STREAM;
 }
 
-static ssize_t file_call(const struct io_op *op)
-{
-    switch (op->code) {
-    case IO_READ:
-        return pread(op->fd, op->data, op->size, (off_t)op->offset);
-    case IO_WRITE:
-        return pwrite(op->fd, op->data, op->size, (off_t)op->offset);
-    default:
-        return fsync(op->fd);
-    }
-}
-
 /* Takes the SIGPIPE back that a write of this thread has raised. */
 static void take_back(const sigset_t *pipe_signal)
 {
-    int error = errno;
     while (sigtimedwait(pipe_signal, NULL, &(struct timespec){ 0 }) < 0 && errno == EINTR) {
     }
-    errno = error;
 }
 
-static ssize_t write_pipe(const struct io_op *op)
+static ssize_t write_pipe(struct io_op *op)
 {
     sigset_t pipe_signal, before, pending;
     sigemptyset(&pipe_signal);
@@ -88,76 +72,18 @@ static ssize_t write_pipe(const struct io_op *op)
     bool blocked = sigismember(&before, SIGPIPE) == 1;
     if (blocked)
         sigpending(&pending); /* one that was there already is the program's */
-    ssize_t n = write(op->fd, op->data, op->size);
-    if (n < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+    ssize_t n = io_attempt(op);
+    if (n == -EPIPE && !sigismember(&pending, SIGPIPE))
         take_back(&pipe_signal);
-    if (!blocked) {
-        int error = errno;
+    if (!blocked)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
-        errno = error;
-    }
     return n;
 }
 
-/* A connection under way is asked for by the same call again: it tells how that ended. */
-static ssize_t connect_call(const struct io_op *op)
-{
-    int rc = connect(op->fd, op->address, *op->address_size);
-    if (rc < 0 && (errno == EINPROGRESS || errno == EALREADY))
-        errno = EAGAIN;
-    return rc;
-}
-
-static ssize_t stream_call(const struct io_op *op)
-{
-    switch (op->code) {
-    case IO_RECV:
-        return recv(op->fd, op->data, op->size, op->flags | MSG_DONTWAIT);
-    case IO_SEND:
-        return send(op->fd, op->data, op->size, op->flags | MSG_DONTWAIT | MSG_NOSIGNAL);
-    case IO_RECVMSG:
-        return recvmsg(op->fd, op->message, op->flags | MSG_DONTWAIT);
-    case IO_SENDMSG:
-        return sendmsg(op->fd, op->message, op->flags | MSG_DONTWAIT | MSG_NOSIGNAL);
-    case IO_ACCEPT:
-        return accept4(op->fd, op->address, op->address_size, op->flags);
-    case IO_CONNECT:
-        return connect_call(op);
-    case IO_READ:
-        return read(op->fd, op->data, op->size);
-    default:
-        return write_pipe(op);
-    }
-}
-
 /* Does it without waiting. Returns its result, or -EAGAIN: it would have to wait. */
-static ssize_t try_once(const struct io_op *op)
+static ssize_t try_once(struct io_op *op)
 {
-    if (op->code == IO_POLL)
-        return poll_look(op->fd, op->flags);
-    for (;;) {
-        ssize_t n = stream_call(op);
-        if (n >= 0)
-            return n;
-        if (errno != EINTR)
-            return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-    }
-}
-
-/* What to poll for until the call is worth another try. */
-static int events_of(const struct io_op *op)
-{
-    switch (op->code) {
-    case IO_POLL:
-        return op->flags;
-    case IO_WRITE:
-    case IO_SEND:
-    case IO_SENDMSG:
-    case IO_CONNECT:
-        return POLLOUT;
-    default:
-        return POLLIN;
-    }
+    return is_pipe_write(op) ? write_pipe(op) : io_attempt(op);
 }
 
 /* ---- tasks */
@@ -231,7 +157,9 @@ static ssize_t run_in_reactor(struct strand *self, struct io_op *op, weft_deadli
 
 static ssize_t wait_in_reactor(struct strand *self, const struct io_op *op, weft_deadline deadline)
 {
-    struct io_op ready = { .code = IO_POLL, .fd = op->fd, .flags = events_of(op) };
+    struct io_op ready = {
+        .code = IO_POLL, .fd = op->fd, .identity = op->identity, .flags = io_events(op)
+    };
     return run_in_reactor(self, &ready, deadline);
 }
 
@@ -240,11 +168,7 @@ static ssize_t wait_in_reactor(struct strand *self, const struct io_op *op, weft
 static int file_call_blocking(void *ctx)
 {
     struct io_op *op = ctx;
-    do
-        op->result = file_call(op);
-    while (op->result < 0 && errno == EINTR);
-    if (op->result < 0)
-        op->result = -errno;
+    op->result = io_attempt(op);
     return 0;
 }
 
@@ -266,6 +190,16 @@ static ssize_t run_file(struct strand *self, struct io_op *op)
 
 /* ---- the door */
 
+static ssize_t wait_for_another_try(struct strand *self, const struct io_op *op,
+                                    weft_deadline deadline)
+{
+    if (op->code == IO_CONNECT && !io_connecting(op))
+        return poll_pause(deadline); /* a Unix listener with a full backlog */
+    if (self->reactor)
+        return wait_in_reactor(self, op, deadline);
+    return poll_wait(self, op->fd, io_events(op), deadline);
+}
+
 /* Tries, and waits until another try is worth it, until there is a result. */
 static ssize_t run_by_trying(struct strand *self, struct io_op *op, weft_deadline deadline)
 {
@@ -277,8 +211,7 @@ static ssize_t run_by_trying(struct strand *self, struct io_op *op, weft_deadlin
             return -ETIMEDOUT;
         if (strand_cancelled(self))
             return -ECANCELED;
-        n = self->reactor ? wait_in_reactor(self, op, deadline)
-                          : poll_wait(self, op->fd, events_of(op), deadline);
+        n = wait_for_another_try(self, op, deadline);
         if (n < 0 || op->code == IO_POLL)
             return n;
     }

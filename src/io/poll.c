@@ -143,13 +143,11 @@ int poll_wait(struct strand *self, int fd, int events, weft_deadline deadline)
     return rc;
 }
 
-int poll_look(int fd, int events)
+int poll_pause(weft_deadline deadline)
 {
-    if (fd < 0)
-        return -EBADF; /* poll() would ignore it */
-    struct pollfd fds[1] = { { .fd = fd, .events = (short)events } };
-    int rc = poll_once(fds, 1, 0);
-    return rc ? rc : -EAGAIN;
+    if (!weft_left(deadline))
+        return -ETIMEDOUT;
+    return weft_sleep_until(weft_sooner(deadline, weft_after(WEFT_MS)));
 }
 
 void poll_blame_scope(struct strand *self, weft_deadline deadline)

@@ -9,17 +9,17 @@
 #include "park/strand.h"
 
 /*
- * Looks once.
- * Returns  what poll() found, more than 0; -EAGAIN: nothing; -EBADF.
- */
-int poll_look(int fd, int events);
-
-/*
  * Waits, in the calling thread.
  * Returns  what poll() found, more than 0; -ETIMEDOUT (of the deadline or a scope's, which then
  *          knows); -ECANCELED; -EBADF.
  */
 int poll_wait(struct strand *self, int fd, int events, weft_deadline deadline);
+
+/*
+ * Waits a moment, in any strand, where the system has no event to wait for.
+ * Returns  0: try again; -ETIMEDOUT (of the deadline or a scope's); -ECANCELED.
+ */
+int poll_pause(weft_deadline deadline);
 
 /*
  * A wait of the strand has ended with -ETIMEDOUT, at the sooner of this deadline and its scopes': a

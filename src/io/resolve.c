@@ -75,6 +75,22 @@ static int take(struct lookup *lookup, const struct addrinfo *list)
     return n ? n : -ENOENT;
 }
 
+/* By the pool: there is a result. */
+static void tell(struct lookup *lookup, int rc)
+{
+    lookup->rc = rc;
+    /* seq_cst, as park asks for a word that it looks at; releases what was found to wait() */
+    store_seq_cst(&lookup->ended, 1);
+    park_wake(&lookup->ended, 1, 0);
+    let_go(lookup);
+}
+
+static void dropped(void *arg, int error)
+{
+    (void)error;
+    tell(arg, -ENOMEM); /* -EAGAIN is the name servers' */
+}
+
 /* In a thread of the pool. */
 static int look_up(void *arg)
 {
@@ -82,13 +98,10 @@ static int look_up(void *arg)
     struct addrinfo *list = NULL;
     const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
     int rc = getaddrinfo(lookup->host, lookup->port, &hints, &list);
-    lookup->rc = rc ? error_of(rc) : take(lookup, list);
+    rc = rc ? error_of(rc) : take(lookup, list);
     if (list)
         freeaddrinfo(list);
-    /* seq_cst, as park asks for a word that it looks at; releases what was found to wait() */
-    store_seq_cst(&lookup->ended, 1);
-    park_wake(&lookup->ended, 1, 0);
-    let_go(lookup);
+    tell(lookup, rc);
     return 0;
 }
 
@@ -97,7 +110,7 @@ static int wait(struct lookup *lookup, struct address *ret, weft_deadline deadli
 {
     struct park_node node = { .word = &lookup->ended, .value = 0 };
     int rc = park_wait(&node, 1, deadline, 0);
-    /* acquire: pairs with the store in look_up() */
+    /* acquire: pairs with the store in tell() */
     if (!load_acquire(&lookup->ended))
         return rc;
     for (int i = 0; i < lookup->rc; i++)
@@ -114,11 +127,11 @@ static int look_up_in_pool(const char *host, const char *port, struct address *r
     strcpy(lookup->host, host);
     strcpy(lookup->port, port);
     lookup->owners = 2;
-    lookup->job = (struct blocking_job){ .fn = look_up, .arg = lookup };
+    lookup->job = (struct blocking_job){ .fn = look_up, .arg = lookup, .dropped = dropped };
     int rc = blocking_start(&lookup->job);
     if (rc < 0) {
         free(lookup);
-        return rc == -EAGAIN ? -ENOMEM : rc; /* -EAGAIN is the name servers' */
+        return -ENOMEM; /* -EAGAIN is the name servers' */
     }
     rc = wait(lookup, ret, deadline);
     let_go(lookup);

@@ -101,10 +101,3 @@ int socket_option(int fd, int name)
     socklen_t size = sizeof value;
     return getsockopt(fd, SOL_SOCKET, name, &value, &size) < 0 ? -errno : value;
 }
-
-int socket_pause(weft_deadline deadline)
-{
-    if (!weft_left(deadline))
-        return -ETIMEDOUT;
-    return weft_sleep_until(weft_sooner(deadline, weft_after(WEFT_MS)));
-}

@@ -37,10 +37,4 @@ int socket_own(int fd);
 /* An option of level SOL_SOCKET. Returns its value; -errno. */
 int socket_option(int fd, int name);
 
-/*
- * Waits a moment, where the system has no event to wait for.
- * Returns  0: try again; -ETIMEDOUT (of the deadline or a scope's); -ECANCELED.
- */
-int socket_pause(weft_deadline deadline);
-
 #endif

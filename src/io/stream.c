@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "io/op.h"
 #include "io/socket.h"
 #include "io/stream.h"
@@ -84,22 +85,24 @@ ssize_t weft_stream_write(weft_stream *stream, const void *data, size_t size,
         if (n < 0)
             return n;
         done += (size_t)n;
-        stream->written += (size_t)n;
+        /* relaxed: a count; only the writer changes it */
+        store_relaxed(&stream->written, stream->written + (size_t)n);
     }
     return (ssize_t)size;
 }
 
 uint64_t weft_stream_written(const weft_stream *stream)
 {
-    return stream->written;
+    return load_relaxed(&stream->written); /* relaxed: as above */
 }
 
-static int end_pipe(int fd)
+static int end_pipe(struct weft_stream *stream)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
         return -errno;
-    int rc = dup3(null, fd, O_CLOEXEC) < 0 ? -errno : 0;
+    int rc = dup3(null, stream->fd, O_CLOEXEC) < 0 ? -errno : 0;
+    stream->identity = io_identity(); /* for the reactors it is another */
     close(null);
     return rc;
 }
@@ -109,7 +112,7 @@ int weft_stream_shutdown(weft_stream *stream, int how)
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
         return -EINVAL;
     if (stream->is_pipe)
-        return end_pipe(stream->fd);
+        return end_pipe(stream);
     if (shutdown(stream->fd, how) < 0 && errno != ENOTCONN)
         return -errno;
     return 0;

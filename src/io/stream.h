@@ -24,7 +24,7 @@ struct weft_stream {
     char *buffer; /* NULL: none yet */
     size_t capacity, begin, end;
 
-    /* The writer's, and apart from what the reader writes to. */
+    /* The writer's, read by others, and apart from what the reader writes to. */
     uint64_t written __attribute__((aligned(64)));
 };
 

@@ -76,9 +76,9 @@ struct strand {
     void *worker_of;            /* own: the pool whose worker this strand is */
     struct reactor *reactor;    /* does the strand's I/O (io/reactor.h); NULL: it does its own, and
                                    blocks. Constant while the strand runs */
+    uint32_t io_inline;         /* own: I/O operations since one made it wait (io/op.c) */
     const char *family;         /* own, borrowed: what the name begins with; NULL: nothing */
     uint64_t number;            /* own: what it ends with, if it has a family */
-    uint32_t io_inline;         /* own: I/O operations since one made it wait (io/op.c) */
     char name[32];              /* own; "" until asked for */
 };
 

@@ -120,6 +120,17 @@ static bool count_in(void)
     return room;
 }
 
+/* The job has no thread and gets none. */
+static void fail(struct blocking_job *job, int error)
+{
+    if (!job->strand) {
+        job->dropped(job->arg, error);
+        return;
+    }
+    job->result = error;
+    park_end(job->strand);
+}
+
 /* A thread could not be made. If it would have been the only one, jobs that wait for it fail. */
 static void count_out(int error)
 {
@@ -128,15 +139,8 @@ static void count_out(int error)
     if (--threads == 0)
         list_splice_back(&stranded, &jobs);
     guard_unlock(&guard);
-    for (struct list *link; (link = list_pop_front(&stranded));) {
-        struct blocking_job *job = CONTAINER(link, struct blocking_job, link);
-        if (!job->strand)
-            job->fn(job->arg); /* nobody is there to be told */
-        else {
-            job->result = error;
-            park_end(job->strand);
-        }
-    }
+    for (struct list *link; (link = list_pop_front(&stranded));)
+        fail(CONTAINER(link, struct blocking_job, link), error);
 }
 
 static int try_new_thread(struct blocking_job *job)
@@ -161,11 +165,9 @@ static int place(struct blocking_job *job)
 static void hand_out(void *ctx)
 {
     struct blocking_job *job = ctx;
-    int rc = place(job);
-    if (rc == 0)
-        return; /* and the job may be gone */
-    job->result = rc;
-    park_end(job->strand);
+    int rc = place(job); /* if that is 0, the job may be gone */
+    if (rc < 0)
+        fail(job, rc);
 }
 
 int blocking_start(struct blocking_job *job)
