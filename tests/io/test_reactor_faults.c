@@ -314,7 +314,7 @@ TEST(without_descriptors_nothing_opens_and_nothing_leaks)
     EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
     rlim_t before = limit.rlim_cur;
     for (int room = 0; room < 3; room++) {
-        limit.rlim_cur = (rlim_t)(lowest + room);
+        limit.rlim_cur = (rlim_t)lowest + (rlim_t)room;
         EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
         int rc = reactor_open(&reactor);
         if (rc == 0)
