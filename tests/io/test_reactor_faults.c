@@ -250,6 +250,37 @@ TEST(epoll_that_refuses_a_second_time_ends_all_who_wait)
     close_reactor();
 }
 
+/* What a request to an echo server costs, seen from the points. */
+TEST(epoll_makes_no_call_in_vain_and_watches_once)
+{
+    struct end ends[2];
+    open_reactor();
+    if (!is_epoll()) {
+        close_reactor();
+        SKIP("only epoll makes the calls itself");
+    }
+    tcp_pair(ends);
+    SCRIPT(FAULT_WATCH, 0);
+    SCRIPT(FAULT_OP, 0);
+    struct test_op got = recv_op(ends[1], buffer, 64), put = send_op(ends[1], "pong", 4);
+    start_and_wait_in_vain(&got);
+    EXPECT_EQ(scripts[FAULT_WATCH].next, 1);
+    scripts[FAULT_OP].next = 0;
+    for (int i = 1; i <= 10; i++) {
+        EXPECT_EQ(send(ends[0].fd, "ping", 4, 0), 4);
+        until_ended(&got);
+        EXPECT_EQ(got.op.result, 4);
+        EXPECT_EQ(run(&put), 4);
+        start(&got);
+        EXPECT_EQ(got.ended, 0);
+        EXPECT_EQ(scripts[FAULT_OP].next, 2 * i);
+    }
+    EXPECT_EQ(scripts[FAULT_WATCH].next, 1);
+    EXPECT_EQ(cancel_and_wait(&got), -ECANCELED);
+    close_pair(ends);
+    close_reactor();
+}
+
 /* The environment has nothing to say in these. */
 
 TEST(where_io_uring_is_forbidden_it_is_epoll)
@@ -283,7 +314,7 @@ TEST(without_descriptors_nothing_opens_and_nothing_leaks)
     EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
     rlim_t before = limit.rlim_cur;
     for (int room = 0; room < 3; room++) {
-        limit.rlim_cur = (rlim_t)(lowest + room);
+        limit.rlim_cur = (rlim_t)lowest + (rlim_t)room;
         EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
         int rc = reactor_open(&reactor);
         if (rc == 0)
