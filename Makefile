@@ -22,6 +22,9 @@ help:
 	@echo 'make install     to PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make bench       measures weft beside its peers; BENCH=lock some of it, ARGS=--quick runs only'
 	@echo 'make sanitize    all tests under ASan and UBSan, then under TSan'
+	@echo 'make cross       all tests on aarch64, under QEMU'
+	@echo 'make musl        all tests of the library with musl'
+	@echo 'make valgrind    the tests of the library under memcheck'
 	@echo 'make lint        checks the formatting and runs clang-tidy; make format repairs the former'
 	@echo 'make clean       removes the build directories'
 
@@ -52,6 +55,18 @@ sanitize:
 	scripts/sanitize address $(ARGS)
 	scripts/sanitize thread $(ARGS)
 
+cross:
+	@scripts/setup build test cross
+	scripts/cross aarch64 $(ARGS)
+
+musl:
+	@scripts/setup build test musl
+	scripts/cross musl $(ARGS)
+
+valgrind:
+	@scripts/setup build test valgrind
+	scripts/valgrind $(ARGS)
+
 lint check-format:
 	@scripts/setup build test lint
 	@scripts/configure $(BUILD) -Dtests=enabled
@@ -64,4 +79,4 @@ format:
 clean:
 	rm -rf build build-*/
 
-.PHONY: all help demo test install bench sanitize lint check-format format clean
+.PHONY: all help demo test install bench sanitize cross musl valgrind lint check-format format clean

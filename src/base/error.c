@@ -51,7 +51,7 @@ static const char *own_words(int error)
 /* The C library's words, or NULL where it does not know the number. */
 static const char *system_words(int error)
 {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
     return strerrordesc_np(error);
 #else
     /* musl's texts are constants too, and it answers every unknown number with the text for 0. */

@@ -31,6 +31,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
+#include <sys/single_threaded.h>
+#endif
+
 #include <weft/program.h>
 
 #include "base/atomic.h"
@@ -88,9 +92,15 @@ void zygote_adopt(int control_fd, int channel_fd)
     store_relaxed(&state, READY); /* relaxed: the child has one thread */
 }
 
-/* How many threads the process has; 1 where /proc is missing. */
+/* How many threads the process has; 1 where /proc is missing. The kernel also counts those of an
+ * emulator that the program runs in (QEMU's user mode has one, and copes with fork()), so the C
+ * library is asked first. */
 static unsigned thread_count(void)
 {
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
+    if (__libc_single_threaded)
+        return 1;
+#endif
     struct stat tasks; /* a directory, which has a link per subdirectory and two more */
     if (stat("/proc/self/task", &tasks) < 0 || tasks.st_nlink < 3)
         return 1;

@@ -68,6 +68,7 @@ struct header {
 
 static struct header *header; /* constant after weft_init() */
 static size_t range_bytes;    /* likewise */
+static bool punches;          /* likewise: MADV_REMOVE clears pages */
 
 /* ---- classes: 16, 32, 48, then 4 to each doubling from 64 on: 112, 176, 240, 304, 368, ... */
 
@@ -163,7 +164,7 @@ static void punch(struct block *block)
     char *first = (char *)(((uintptr_t)begin + page - 1) & ~(page - 1));
     char *last = (char *)((uintptr_t)end & ~(page - 1));
     memset(begin, 0, (size_t)(first - begin));
-    if (madvise(first, (size_t)(last - first), MADV_REMOVE) < 0)
+    if (!punches || madvise(first, (size_t)(last - first), MADV_REMOVE) < 0)
         memset(first, 0, (size_t)(last - first));
     memset(last, 0, (size_t)(end - last));
 }
@@ -237,6 +238,14 @@ static void *map_range(int fd, size_t bytes)
     return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 }
 
+/* Whether MADV_REMOVE does what it says. QEMU's user mode answers every madvise() with success, and
+ * carries out few. */
+static bool can_punch(char *range)
+{
+    *range = 1;
+    return madvise(range, (size_t)sysconf(_SC_PAGESIZE), MADV_REMOVE) == 0 && *range == 0;
+}
+
 int shared_open(void)
 {
     int fd = memfd_create("weft-shared", MFD_CLOEXEC);
@@ -252,6 +261,8 @@ int shared_open(void)
     if (range == MAP_FAILED)
         return -ENOMEM;
     (void)madvise(range, bytes, MADV_DONTDUMP); /* a dump would touch every page of it */
+    punches = can_punch(range);
+    *(char *)range = 0;
     range_bytes = bytes;
     header = range;
     header->top = sizeof *header;

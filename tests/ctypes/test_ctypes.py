@@ -9,6 +9,7 @@ library, and its callbacks run on threads that Python has never seen.
 
 import ctypes
 import errno
+import platform
 import sys
 import threading
 import unittest
@@ -229,6 +230,23 @@ class LibraryInPython(unittest.TestCase):
         self.weft.weft_group_close(group)
 
 
+def foreign(path):
+    """Why this interpreter cannot load the library, or None: it is for another machine or C library."""
+    with open(path, "rb") as file:
+        library = file.read()
+    with open(sys.executable, "rb") as file:
+        interpreter = file.read(20)
+    if library[18:20] != interpreter[18:20]:
+        return "the library is for another machine than this interpreter"
+    if platform.libc_ver()[0] == "glibc" and b"\0libc.so\0" in library:
+        return "the library stands on musl, this interpreter on glibc"
+    return None
+
+
 if __name__ == "__main__":
+    reason = foreign(sys.argv[1])
+    if reason:
+        print(f"skip    {reason}")
+        sys.exit(77)
     LibraryInPython.weft = load(sys.argv.pop(1))
     unittest.main()

@@ -19,6 +19,14 @@ import pytest
 PATIENCE_S = 30  # only ends a test that hangs; nothing is measured by it
 
 
+EMULATED = bool(os.environ.get("WEFT_EMULATED"))  # QEMU's user mode runs the tool
+
+
+def not_emulated(reason):
+    """Marks a test of what the emulator cannot do."""
+    return pytest.mark.skipif(EMULATED, reason=f"QEMU's user mode {reason}")
+
+
 class Site:
     """A running `weft serve`."""
 
@@ -77,6 +85,8 @@ def read_ready_line(process):
     line = process.stdout.readline()
     if not line.startswith("Serving http://"):
         _, errors = process.communicate(timeout=PATIENCE_S)
+        if EMULATED and "does not allow openat2" in errors:
+            pytest.skip("QEMU's user mode does not know openat2()")
         raise AssertionError(f"not ready: {line!r} {errors!r}")
     return line.removeprefix("Serving ").rstrip("\n")
 

@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from conftest import PATIENCE_S, tool_path
+from conftest import PATIENCE_S, not_emulated, tool_path
 from fetching import (ENVIRONMENT, FAST, KINDS, command, fetch, kind, processes_of, read_terminal,
                       started, until, unused_port)  # noqa: F401 (kind is a fixture)
 
@@ -255,6 +255,7 @@ def test_ctrl_c_typed_at_a_terminal(kind, site):
 
 # ---- the demo
 
+@not_emulated("starts no program of its machine by execve()")
 def test_the_demo_compares_the_kinds_and_leaves_nothing_running():
     run = subprocess.run([tool_path(), "demo", "-n", "10", "-j", "5", "-l", "1ms"],
                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -270,6 +271,7 @@ def test_the_demo_compares_the_kinds_and_leaves_nothing_running():
         assert probe.connect_ex(("127.0.0.1", int(port))) != 0
 
 
+@not_emulated("starts no program of its machine by execve()")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_demo_that_is_ended_leaves_nothing_running(number):
     with started(words=[tool_path(), "demo", "-l", "1h"]) as process:

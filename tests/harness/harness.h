@@ -43,10 +43,21 @@
 #define HARNESS_SANITIZED 1
 #endif
 #endif
+/* Valgrind finds what a sanitizer finds, and is as slow: scripts/valgrind says so. */
+#ifdef HARNESS_VALGRIND
+#define HARNESS_SANITIZED 1
+#else
+#define HARNESS_VALGRIND 0
+#endif
 #ifndef HARNESS_SANITIZED
 #define HARNESS_SANITIZED                                                                          \
     0 /* for tests that scale their work: n / (HARNESS_SANITIZED ? 10 : 1)                         \
        */
+#endif
+
+/* Whether QEMU's user mode runs the tests: scripts/machines says so. */
+#ifndef HARNESS_EMULATED
+#define HARNESS_EMULATED 0
 #endif
 
 struct harness_test {
@@ -71,6 +82,10 @@ void harness_register(struct harness_test *test);
 
 /* Ends the test: it cannot be run here, and why (printf's format). From the test's own process. */
 #define SKIP(...) harness_skip(__VA_ARGS__)
+
+/* Ends the test where weft's processes cannot be: valgrind before 3.21 does not know pidfd_open().
+ */
+#define NEEDS_PROCESSES() harness_needs_processes()
 
 /* Ends the test: it failed, and why (printf's format). */
 #define FAIL(...) harness_fail(__FILE__, __LINE__, __VA_ARGS__)
@@ -166,5 +181,6 @@ void harness_fail(const char *file, int line, const char *format, ...)
 void harness_skip(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void harness_descriptors_count_from_here(void);
 void harness_descriptors_may_stay(void);
+void harness_needs_processes(void);
 
 #endif

@@ -58,6 +58,7 @@ static inline void kinds_prepare(weft_kind kind)
     }
     if (kind != WEFT_PROCESSES)
         return;
+    NEEDS_PROCESSES();
     int rc = weft_init();
     if (rc == -EBUSY && HARNESS_SANITIZED)
         SKIP("the sanitizer has made a thread before main");

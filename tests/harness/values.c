@@ -70,14 +70,17 @@ static bool holds(struct harness_value a, enum harness_order order, struct harne
     return HOLDS(magnitude(a), order, magnitude(b));
 }
 
+/* What a negative errno value is called: "ETIMEDOUT", or a few words where the C library knows no
+ * names. */
 static const char *error_name(int64_t value)
 {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
-    if (value < 0 && value > -4096)
-        return strerrorname_np((int)-value);
+    if (value >= 0 || value <= -4096)
+        return NULL;
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
+    return strerrorname_np((int)-value);
+#else
+    return strerror((int)-value);
 #endif
-    (void)value;
-    return NULL;
 }
 
 static void print(char *text, size_t size, struct harness_value x)
@@ -86,7 +89,7 @@ static void print(char *text, size_t size, struct harness_value x)
     case HARNESS_SIGNED: {
         const char *name = error_name(x.as.s);
         if (name)
-            snprintf(text, size, "%" PRId64 " (-%s)", x.as.s, name);
+            snprintf(text, size, "%" PRId64 " (%s%s)", x.as.s, strchr(name, ' ') ? "" : "-", name);
         else
             snprintf(text, size, "%" PRId64, x.as.s);
         break;

@@ -18,7 +18,9 @@ wrong = [f"{name}: {verdicts.get(name, 'did not run')}" for name in names
          if verdicts.get(name) != name.split("_")[0]]
 
 expected = [
-    ("a failure prints both values, an error by name", "the left is -110 (-ETIMEDOUT), the right is 0"),
+    ("a failure prints both values, an error by name",
+     "the left is -110 (-ETIMEDOUT), the right is 0" if "-ETIMEDOUT)" in run.stdout else
+     "the left is -110 (Operation timed out), the right is 0"),  # musl knows no names
     ("a skip prints its reason", "this kernel has no wheels"),
     ("a leaked descriptor is named", "was left open: /dev/null"),
     ("a closed descriptor is named", "descriptor 0 was closed"),

@@ -43,6 +43,7 @@ static int enter_for_ever(weft_call *call, void **ret_worker)
 
 TEST(terminating_does_not_wait_for_a_process_to_enter)
 {
+    NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
     DESCRIPTORS_COUNT_FROM_HERE();
     weft_pool *pool;
@@ -209,6 +210,7 @@ static pid_t run_give_pid(weft_pool *pool)
 TEST(a_worker_that_dies_between_calls_costs_none)
 {
     weft_pool *pool;
+    NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
     DESCRIPTORS_COUNT_FROM_HERE();
     EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &(weft_options){ .workers = 1 }), 0);
@@ -252,6 +254,7 @@ TEST(a_map_of_kind_serial_ends_at_its_deadline)
 TEST(the_size_of_stacks_is_not_for_processes)
 {
     weft_pool *pool;
+    NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
     DESCRIPTORS_COUNT_FROM_HERE();
     weft_options options = { .workers = 1, .stack_bytes = 1 };

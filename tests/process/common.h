@@ -18,6 +18,7 @@
 
 static inline void begin(void)
 {
+    NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
     DESCRIPTORS_COUNT_FROM_HERE();
 }
@@ -103,6 +104,7 @@ static inline void await_end(int pidfd)
 /* Runs fn in a program of its own: a fork before any weft_init(). Gives its id. */
 static inline pid_t run_program(void (*fn)(int), int fd)
 {
+    NEEDS_PROCESSES();
     pid_t pid = fork();
     EXPECT_GE(pid, 0);
     if (pid == 0) {

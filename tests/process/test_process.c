@@ -181,6 +181,8 @@ TEST(process_without_memory_for_an_argument_fails_the_call_only)
 {
     if (HARNESS_SANITIZED)
         SKIP("a sanitizer needs its addresses");
+    if (HARNESS_EMULATED)
+        SKIP("QEMU's user mode ignores limits of addresses");
     begin();
     struct process *process = open_process();
     EXPECT_EQ(run(process, limit_memory, NULL, 0).status, 0);
@@ -417,6 +419,7 @@ TEST(process_leaves_closed_stdio_alone)
 {
     DESCRIPTORS_MAY_STAY();
     close(0);
+    NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
     struct process *process = open_process();
     EXPECT_EQ(fcntl(0, F_GETFD), -1);

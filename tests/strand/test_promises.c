@@ -14,6 +14,7 @@ static void expect_refused(const weft_options *options, int error)
 
 TEST(a_group_does_not_promise_to_try_again)
 {
+    NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
     DESCRIPTORS_COUNT_FROM_HERE();
     expect_refused(&(weft_options){ .attempts_max = 2 }, -ENOTSUP);
@@ -22,6 +23,7 @@ TEST(a_group_does_not_promise_to_try_again)
 TEST(a_group_on_a_pool_does_not_promise_what_the_pool_does_not_know)
 {
     weft_pool *pool;
+    NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
     DESCRIPTORS_COUNT_FROM_HERE();
     EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &(weft_options){ .workers = 1 }), 0);
