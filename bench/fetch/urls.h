@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* A list of URLs, for the fetchers that are written by hand. */
+#ifndef BENCH_FETCH_URLS_H
+#define BENCH_FETCH_URLS_H
+
+#include <stddef.h>
+
+struct urls {
+    char **list;
+    size_t count;
+};
+
+/* Reads a file with one URL a line. It is kept until the program ends. */
+struct urls urls_read(const char *path);
+
+/* A write callback for libcurl that does nothing. */
+size_t urls_discard(char *bytes, size_t size, size_t n, void *ctx);
+
+#endif
