@@ -21,7 +21,7 @@ static int echo(weft_call *call)
 
 static void say_port(weft_listener *listener)
 {
-    char address[64];
+    char address[WEFT_ADDRESS_BYTES];
     bench_must(weft_listener_address(listener, address, sizeof address) == 0,
                "weft_listener_address");
     printf("{\"port\": %s}\n", strrchr(address, ':') + 1);

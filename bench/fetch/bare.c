@@ -19,6 +19,12 @@ static struct urls urls;
 static size_t next;    /* atomic */
 static size_t fetched; /* atomic: answered with 200 */
 
+static size_t discard(char *bytes, size_t size, size_t n, void *ctx)
+{
+    (void)bytes, (void)ctx;
+    return size * n;
+}
+
 static void fetch(CURL *easy, const char *url)
 {
     long status = 0;
@@ -34,7 +40,7 @@ static void *fetch_some(void *ctx)
     CURL *easy = curl_easy_init();
     size_t i;
     bench_must(easy != NULL, "curl_easy_init");
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, urls_discard);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     while ((i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < urls.count)
         fetch(easy, urls.list[i]);

@@ -28,9 +28,3 @@ struct urls urls_read(const char *path)
     fclose(file);
     return urls;
 }
-
-size_t urls_discard(char *bytes, size_t size, size_t n, void *ctx)
-{
-    (void)bytes, (void)ctx;
-    return size * n;
-}

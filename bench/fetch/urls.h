@@ -13,7 +13,4 @@ struct urls {
 /* Reads a file with one URL a line. It is kept until the program ends. */
 struct urls urls_read(const char *path);
 
-/* A write callback for libcurl that does nothing. */
-size_t urls_discard(char *bytes, size_t size, size_t n, void *ctx);
-
 #endif

@@ -135,10 +135,8 @@ unsigned long bench_argument(int argc, char **argv, int index, const char *name)
     return value;
 }
 
-void bench_must(bool ok, const char *what)
+void bench_failed(const char *what)
 {
-    if (ok)
-        return;
     fprintf(stderr, "benchmark failed: %s\n", what);
     exit(1);
 }

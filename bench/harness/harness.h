@@ -106,8 +106,15 @@ static inline uint64_t bench_random(uint64_t *state)
 /* argv[index] as a number of at least 1; says what is wrong and exits with 2 otherwise. */
 unsigned long bench_argument(int argc, char **argv, int index, const char *name);
 
-/* Exits with 1, naming what failed, unless ok: a benchmark that failed must not yield a figure. */
-void bench_must(bool ok, const char *what);
+/* Exits with 1, naming what failed. */
+void bench_failed(const char *what) __attribute__((noreturn));
+
+/* The same unless ok: a benchmark that failed must not yield a figure. */
+static inline void bench_must(bool ok, const char *what)
+{
+    if (!ok)
+        bench_failed(what);
+}
 
 #ifdef __cplusplus
 }

@@ -33,7 +33,7 @@ static inline void bench_say_port(unsigned port)
 
 static inline unsigned bench_port_of(int fd)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = { 0 };
     socklen_t size = sizeof address;
     bench_must(getsockname(fd, (struct sockaddr *)&address, &size) == 0, "getsockname");
     return ntohs(address.sin_port);

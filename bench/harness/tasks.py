@@ -17,7 +17,7 @@ ROUNDS_OF_LONG = 9  # the fewest whose interval leaves out the extremes
 
 
 def switch(programs):
-    n = programs.size(10_000_000, 10_000)
+    n = programs.size(3_000_000, 10_000)
     return Bench("switch", "two tasks yield to each other on one worker; a switch", "weft",
                  [programs.side("switch", peer, n, workers=1)
                   for peer in ("weft", "swap", "go", "tokio")],
@@ -62,7 +62,7 @@ def ping_together(programs, workers, target):
 
 
 def ping_apart(programs):
-    n = programs.size(30_000, 500)
+    n = programs.size(10_000, 500)
     sides = [programs.side("ping_task", peer, "apart", n, workers=2)
              for peer in ("weft", "go", "tokio")] + [programs.side("ping_task", "uring", n)]
     return Bench("ping_task-apart", "two tasks and two queues of one item, each task on a worker"
@@ -71,7 +71,7 @@ def ping_apart(programs):
 
 
 def ping_threads(programs):
-    n = programs.size(30_000, 500)
+    n = programs.size(10_000, 500)
     return Bench("ping_task-threads", "two threads and two queues of one item; a round trip",
                  "weft", [programs.side("ping_task", "weft", "threads", n),
                           programs.side("ping_task", "futex", n)], [Row("ns", "futex", 1.1)])

@@ -13,7 +13,12 @@
 void bench_swap(void **ret_from, void *to);
 
 #if defined(__x86_64__)
-enum { FRAME_WORDS = 9, RETURN_WORD = 7 }; /* the ninth aligns other()'s stack as a call does */
+/* The ninth word aligns other()'s stack as a call would. */
+enum {
+    FRAME_WORDS = 9,
+    CONTROL_WORD = 0,
+    RETURN_WORD = 7
+};
 __asm__(".text\n"
         ".globl bench_swap\n"
         ".type bench_swap, @function\n"
@@ -41,13 +46,14 @@ __asm__(".text\n"
         "    ret\n"
         ".size bench_swap, . - bench_swap\n");
 
-/* A frame's lowest word; a new stack starts with the caller's own. */
-static void control_words(uint32_t *word)
+static uint64_t control_words(void)
 {
-    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(word[0]), "=m"(word[1]));
+    uint32_t words[2];
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(words[0]), "=m"(words[1]));
+    return words[0] | (uint64_t)words[1] << 32;
 }
 #elif defined(__aarch64__)
-enum { FRAME_WORDS = 22, RETURN_WORD = 11 };
+enum { FRAME_WORDS = 22, CONTROL_WORD = 20, RETURN_WORD = 11 };
 __asm__(".text\n"
         ".globl bench_swap\n"
         ".type bench_swap, %function\n"
@@ -84,9 +90,11 @@ __asm__(".text\n"
         "    ret\n"
         ".size bench_swap, . - bench_swap\n");
 
-static void control_words(uint32_t *word)
+static uint64_t control_words(void)
 {
-    __asm__ volatile("mrs %0, fpcr" : "=r"(((uint64_t *)(void *)word)[20]));
+    uint64_t word;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(word));
+    return word;
 }
 #endif
 
@@ -103,11 +111,11 @@ static void other(void)
     }
 }
 
-/* The stack as if it had swapped away on entry to other(). */
+/* The stack as if it had swapped away on entry to other(), with the control words of now. */
 static void *prepare(char *stack)
 {
     uint64_t *frame = (uint64_t *)(void *)(stack + STACK_BYTES) - FRAME_WORDS;
-    control_words((uint32_t *)(void *)frame);
+    frame[CONTROL_WORD] = control_words();
     frame[RETURN_WORD] = (uintptr_t)other;
     return frame;
 }
