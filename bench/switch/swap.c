@@ -14,11 +14,7 @@ void bench_swap(void **ret_from, void *to);
 
 #if defined(__x86_64__)
 /* The ninth word aligns other()'s stack as a call would. */
-enum {
-    FRAME_WORDS = 9,
-    CONTROL_WORD = 0,
-    RETURN_WORD = 7
-};
+enum { FRAME_WORDS = 9, CONTROL_WORD = 0, RETURN_WORD = 7 };
 __asm__(".text\n"
         ".globl bench_swap\n"
         ".type bench_swap, @function\n"
