@@ -60,6 +60,23 @@ pub fn memory_bytes() -> f64 {
     (kib * 1024) as f64
 }
 
+extern "C" {
+    fn getpid() -> i32;
+    fn sched_getaffinity(pid: i32, bytes: usize, cpus: *mut u8) -> i32;
+    fn sched_setaffinity(pid: i32, bytes: usize, cpus: *const u8) -> i32;
+}
+
+/// Binds the calling thread to the i-th CPU that the process may use, counted round and round. The
+/// main thread tells which CPUs those are, so it must not be bound itself.
+pub fn bind(i: usize) {
+    let (mut all, mut one) = ([0u8; 128], [0u8; 128]);
+    assert_eq!(unsafe { sched_getaffinity(getpid(), 128, all.as_mut_ptr()) }, 0);
+    let cpus: Vec<usize> = (0..1024).filter(|c| all[c / 8] >> (c % 8) & 1 == 1).collect();
+    let cpu = cpus[i % cpus.len()];
+    one[cpu / 8] = 1 << (cpu % 8);
+    assert_eq!(unsafe { sched_setaffinity(0, 128, one.as_ptr()) }, 0);
+}
+
 /// The next of the pseudo-random numbers that are the same in every language (splitmix64).
 pub fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e3779b97f4a7c15);

@@ -3,7 +3,7 @@
 // Two goroutines hand a number to and fro through two channels; a round trip.
 //
 // tasks N    wherever the scheduler puts them
-// apart N    each on an operating-system thread of its own (GOMAXPROCS=2)
+// apart N    each on an operating-system thread and a CPU of its own (GOMAXPROCS=2)
 package main
 
 import (
@@ -14,9 +14,10 @@ import (
 	bench "bench/harness/go"
 )
 
-func settle(apart bool) {
+func settle(player int, apart bool) {
 	if apart {
 		runtime.LockOSThread()
+		bench.Bind(player)
 	}
 }
 
@@ -27,13 +28,13 @@ func main() {
 	there, back := make(chan uint64), make(chan uint64)
 	took := make(chan time.Duration)
 	go func() {
-		settle(apart)
+		settle(1, apart)
 		for i := 0; i < trips; i++ {
 			back <- <-there
 		}
 	}()
 	go func() {
-		settle(apart)
+		settle(0, apart)
 		began := time.Now()
 		for i := uint64(0); i < uint64(trips); i++ {
 			there <- i

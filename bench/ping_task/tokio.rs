@@ -2,7 +2,8 @@
 //! Two tokio tasks hand a number to and fro through two channels of one item each; a round trip.
 //!
 //! tasks N    wherever the scheduler puts them
-//! apart N    each in a runtime and thread of its own
+//! apart N    each in a runtime, thread and CPU of its own
+use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{channel, Receiver, Sender};
@@ -29,14 +30,23 @@ async fn together(trips: u64) -> Duration {
     tokio::spawn(serve(trips, to, back)).await.unwrap()
 }
 
+/// Runs a player in a thread with a CPU and a runtime of its own.
+fn play<F>(player: usize, game: F) -> std::thread::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    std::thread::spawn(move || {
+        bench::bind(player);
+        Builder::new_current_thread().build().unwrap().block_on(game)
+    })
+}
+
 fn apart(trips: u64) -> Duration {
     let (to, there) = channel(1);
     let (from, back) = channel(1);
-    let other = std::thread::spawn(move || {
-        Builder::new_current_thread().build().unwrap().block_on(give_back(there, from))
-    });
-    let runtime = Builder::new_current_thread().build().unwrap();
-    let took = runtime.block_on(serve(trips, to, back));
+    let other = play(1, give_back(there, from));
+    let took = play(0, serve(trips, to, back)).join().unwrap();
     other.join().unwrap();
     took
 }

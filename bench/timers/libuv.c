@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The timers benchmark with libuv, whose timers count whole milliseconds of a clock that the loop
- * reads once a turn: each is set to the first one at which it cannot be early by rounding. One
- * that the loop runs early all the same counts as punctual.
+ * The timers benchmark with libuv, whose timers count whole milliseconds of CLOCK_MONOTONIC: each
+ * is set to the first one that is not before its moment, so that it is never early, as elsewhere.
  */
 #include "harness/harness.h"
 
@@ -22,7 +21,8 @@ static void wake(uv_timer_t *timer)
 {
     struct sleeper *sleeper = (struct sleeper *)timer;
     uint64_t now = bench_now();
-    late[woken++] = now > sleeper->moment ? now - sleeper->moment : 0;
+    bench_must(now >= sleeper->moment, "nobody wakes early");
+    late[woken++] = now - sleeper->moment;
 }
 
 int main(int argc, char **argv)
@@ -36,10 +36,10 @@ int main(int argc, char **argv)
     uint64_t began = bench_now();
     for (unsigned long i = 0; i < n; i++) {
         struct sleeper *sleeper = &sleepers[i];
-        uint64_t after = span + bench_random(&seed) % (4 * span);
-        sleeper->moment = began + after;
+        sleeper->moment = began + span + bench_random(&seed) % (4 * span);
+        uint64_t due_ms = (sleeper->moment + 999999) / 1000000;
         uv_timer_init(loop, &sleeper->timer);
-        bench_must(uv_timer_start(&sleeper->timer, wake, (after + 999999) / 1000000, 0) == 0,
+        bench_must(uv_timer_start(&sleeper->timer, wake, due_ms - uv_now(loop), 0) == 0,
                    "uv_timer_start");
     }
     uv_run(loop, UV_RUN_DEFAULT);

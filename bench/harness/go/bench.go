@@ -11,6 +11,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
+	"unsafe"
 )
 
 // Argument is the command line's i-th word as a number of at least 1.
@@ -51,6 +53,26 @@ func MemoryBytes() float64 {
 		}
 	}
 	return float64(kib) * 1024
+}
+
+// Bind binds the calling goroutine's thread, which must be locked to it, to the i-th CPU that the
+// process may use, counted round and round.
+func Bind(i int) {
+	var all, one [16]uint64
+	_, _, failed := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, uintptr(os.Getpid()),
+		unsafe.Sizeof(all), uintptr(unsafe.Pointer(&all)))
+	Must(failed == 0, "sched_getaffinity")
+	cpus := []int{}
+	for cpu := 0; cpu < 64*len(all); cpu++ {
+		if all[cpu/64]>>(cpu%64)&1 == 1 {
+			cpus = append(cpus, cpu)
+		}
+	}
+	cpu := cpus[i%len(cpus)]
+	one[cpu/64] = 1 << (cpu % 64)
+	_, _, failed = syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, unsafe.Sizeof(one),
+		uintptr(unsafe.Pointer(&one)))
+	Must(failed == 0, "sched_setaffinity")
 }
 
 // Random is the next of the pseudo-random numbers that are the same in every language (splitmix64).
