@@ -36,11 +36,10 @@ static int serve(weft_call *call)
     weft_group *group = bench_open_tasks();
     bench_must(weft_listener_open(&listener, "127.0.0.1:0", 4096) == 0, "weft_listener_open");
     say_port(listener);
-    for (;;) {
-        bench_must(weft_listener_accept(listener, &stream, WEFT_FOREVER) == 0,
-                   "weft_listener_accept");
+    int rc;
+    while ((rc = weft_listener_accept(listener, &stream, WEFT_FOREVER)) == 0)
         bench_start(group, echo, stream);
-    }
+    return rc;
 }
 
 int main(void)
