@@ -13,7 +13,7 @@ REASONS = {
     "rust": "rustc is not installed",
     "std": "no C++ compiler was found",
     "go": "go is not installed",
-    "tokio": "cargo or Debian's librust-tokio-dev is not installed",
+    "tokio": "cargo or librust-tokio-dev was not installed, or it did not build",
     "libuv": "libuv's headers were not found when it was built",
     "uring": "liburing's headers were not found when it was built",
 }

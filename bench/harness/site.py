@@ -2,8 +2,8 @@
 """The sites that the fetch benchmarks fetch from, each on a free loopback port.
 
 nginx runs from a configuration and a directory of its own, as a child of the benchmark, and is
-ended by its process id; the system's own nginx service, if any, is not touched. Pages that come late are
-`weft serve`'s, which waits without a thread for each.
+ended by its process id; the system's own nginx service, if any, is not touched. Pages that come
+late are `weft serve`'s, which waits without a thread for each.
 """
 
 import contextlib
