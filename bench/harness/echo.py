@@ -52,7 +52,7 @@ def rows():
 
 
 def benches(programs):
-    ms = programs.size(500, 200)
+    ms = programs.size(500, 50)
     return [Bench(f"echo-{connections}", f"{connections} connections send 64 bytes and wait for"
                   " them to come back; requests/s and the server's CPU time for each",
                   next(iter(OURS)), [side(programs, name, connections, ms)
