@@ -7,41 +7,17 @@
  * discarded. This is as little as fetching with libcurl's easy interface can cost, so it is the
  * limit that weft fetch is held to.
  */
+#include "fetch/urls.h"
 #include "harness/harness.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-static struct {
-    char **urls;
-    size_t count;
-    size_t next;    /* atomic */
-    size_t fetched; /* atomic: answered with 200 */
-} list;
-
-static void read_urls(const char *path)
-{
-    FILE *file = fopen(path, "re");
-    char *line = NULL;
-    size_t size = 0, room = 0;
-    ssize_t length;
-    bench_must(file != NULL, "opening the list of URLs");
-    while ((length = getline(&line, &size, file)) > 0) {
-        line[strcspn(line, "\n")] = '\0';
-        if (list.count == room) {
-            room = room ? 2 * room : 1024;
-            list.urls = realloc(list.urls, room * sizeof *list.urls);
-            bench_must(list.urls != NULL, "memory");
-        }
-        list.urls[list.count] = strdup(line);
-        bench_must(list.urls[list.count++] != NULL, "memory");
-    }
-    free(line);
-    fclose(file);
-}
+static struct urls urls;
+static size_t next;    /* atomic */
+static size_t fetched; /* atomic: answered with 200 */
 
 static size_t discard(char *bytes, size_t size, size_t n, void *ctx)
 {
@@ -56,7 +32,7 @@ static void fetch(CURL *easy, const char *url)
     if (curl_easy_perform(easy) == CURLE_OK)
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     if (status == 200)
-        __atomic_fetch_add(&list.fetched, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&fetched, 1, __ATOMIC_RELAXED);
 }
 
 static void *fetch_some(void *ctx)
@@ -66,8 +42,8 @@ static void *fetch_some(void *ctx)
     bench_must(easy != NULL, "curl_easy_init");
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    while ((i = __atomic_fetch_add(&list.next, 1, __ATOMIC_RELAXED)) < list.count)
-        fetch(easy, list.urls[i]);
+    while ((i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < urls.count)
+        fetch(easy, urls.list[i]);
     curl_easy_cleanup(easy);
     return ctx;
 }
@@ -77,11 +53,11 @@ int main(int argc, char **argv)
     unsigned long threads = bench_argument(argc, argv, 2, "THREADS");
     pthread_t *ids = calloc(threads, sizeof *ids);
     bench_must(ids != NULL && curl_global_init(CURL_GLOBAL_DEFAULT) == 0, "curl_global_init");
-    read_urls(argv[1]);
+    urls = urls_read(argv[1]);
     for (unsigned long i = 0; i < threads; i++)
         bench_must(pthread_create(&ids[i], NULL, fetch_some, NULL) == 0, "pthread_create");
     for (unsigned long i = 0; i < threads; i++)
         pthread_join(ids[i], NULL);
-    printf("%zu\n", list.fetched);
-    return list.fetched == list.count ? 0 : 1;
+    printf("%zu\n", fetched);
+    return fetched == urls.count ? 0 : 1;
 }

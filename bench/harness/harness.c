@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 uint64_t bench_now(void)
 {
@@ -70,6 +71,53 @@ double bench_waits_percentile(const struct bench_waits *waits, double share)
     return (double)bucket_ticks(bucket) / bench_ticks_per_ns();
 }
 
+static int by_size(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+uint64_t bench_percentile(uint64_t *values, size_t n, double share)
+{
+    qsort(values, n, sizeof *values, by_size);
+    size_t index = (size_t)(share * (double)n);
+    return values[index < n ? index : n - 1];
+}
+
+uint64_t bench_memory_bytes(void)
+{
+    char line[256];
+    uint64_t sum_kib = 0;
+    unsigned long kib;
+    FILE *file = fopen("/proc/self/status", "re");
+    bench_must(file != NULL, "opening /proc/self/status");
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "VmRSS: %lu", &kib) == 1 || sscanf(line, "VmPTE: %lu", &kib) == 1)
+            sum_kib += kib;
+    }
+    fclose(file);
+    return sum_kib * 1024;
+}
+
+cpu_set_t bench_nth_cpu(unsigned long i)
+{
+    cpu_set_t all, one;
+    bench_must(sched_getaffinity(getpid(), sizeof all, &all) == 0, "sched_getaffinity");
+    i %= (unsigned long)CPU_COUNT(&all);
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &all) || i-- > 0)
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    return one;
+}
+
+void bench_bind(unsigned long i)
+{
+    cpu_set_t cpu = bench_nth_cpu(i);
+    bench_must(sched_setaffinity(0, sizeof cpu, &cpu) == 0, "sched_setaffinity");
+}
+
 unsigned long bench_argument(int argc, char **argv, int index, const char *name)
 {
     if (index >= argc) {
@@ -87,10 +135,8 @@ unsigned long bench_argument(int argc, char **argv, int index, const char *name)
     return value;
 }
 
-void bench_must(bool ok, const char *what)
+void bench_failed(const char *what)
 {
-    if (ok)
-        return;
     fprintf(stderr, "benchmark failed: %s\n", what);
     exit(1);
 }

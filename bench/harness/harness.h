@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the small programs share: clocks, busy work of a known length, a record of waits, and their
- * command line. It knows nothing of weft, so that every side of a comparison uses the same code.
+ * What the small programs share: clocks, busy work of a known length, a record of waits, memory,
+ * CPUs and their command line. It knows nothing of weft, so that every side of a comparison uses
+ * the same code.
  *
  * Each program does one piece of work once, and prints its figures as one JSON object; repeating,
  * pairing and judging are run.py's.
@@ -9,6 +10,7 @@
 #ifndef BENCH_HARNESS_H
 #define BENCH_HARNESS_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,11 +81,40 @@ void bench_waits_merge(struct bench_waits *into, const struct bench_waits *from)
 /* The wait that share (0 to 1) of all waits did not exceed, in nanoseconds. */
 double bench_waits_percentile(const struct bench_waits *waits, double share);
 
+/* Sorts n values and returns the one that share (0 to 1) of them do not exceed. */
+uint64_t bench_percentile(uint64_t *values, size_t n, double share);
+
+/* What this process holds: resident memory and page tables, in bytes. */
+uint64_t bench_memory_bytes(void);
+
+/*
+ * The i-th CPU that the process may use, counted round and round, and binding the calling thread to
+ * it. The main thread tells which CPUs those are, so it must not be bound itself.
+ */
+cpu_set_t bench_nth_cpu(unsigned long i);
+void bench_bind(unsigned long i);
+
+/* Pseudo-random numbers that are the same in every run and every language (splitmix64). */
+static inline uint64_t bench_random(uint64_t *state)
+{
+    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
 /* argv[index] as a number of at least 1; says what is wrong and exits with 2 otherwise. */
 unsigned long bench_argument(int argc, char **argv, int index, const char *name);
 
-/* Exits with 1, naming what failed, unless ok: a benchmark that failed must not yield a figure. */
-void bench_must(bool ok, const char *what);
+/* Exits with 1, naming what failed. */
+void bench_failed(const char *what) __attribute__((noreturn));
+
+/* The same unless ok: a benchmark that failed must not yield a figure. */
+static inline void bench_must(bool ok, const char *what)
+{
+    if (!ok)
+        bench_failed(what);
+}
 
 #ifdef __cplusplus
 }

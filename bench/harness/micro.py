@@ -9,11 +9,22 @@ from harness.model import Bench, Row, Side
 INSIDE_NS, OUTSIDE_NS = 50, 100
 
 
+REASONS = {
+    "rust": "rustc is not installed",
+    "std": "no C++ compiler was found",
+    "go": "go is not installed",
+    "tokio": "cargo or librust-tokio-dev was not installed, or it did not build",
+    "libuv": "libuv's headers were not found when it was built",
+    "uring": "liburing's headers were not found when it was built",
+}
+
+
 class Programs:
     """The small programs, found where meson put them."""
 
-    def __init__(self, build, quick):
+    def __init__(self, build, source, quick):
         self.bench = build / "bench"
+        self.bench_source = source
         self.quick = quick
 
     def size(self, full, quick):
@@ -22,13 +33,20 @@ class Programs:
     def path(self, name):
         return self.bench / name
 
-    def side(self, subject, peer, *arguments):
-        """A side that is the program SUBJECT-PEER, or that says why there is none."""
+    def missing(self, subject, peer):
+        """Why there is no program SUBJECT-PEER; None if there is one."""
         program = self.path(f"{subject}-{peer}")
-        if not program.exists():
-            reason = {"rust": "rustc is not installed", "std": "no C++ compiler was found"}
-            return Side(peer, None, reason.get(peer, f"{program} has not been built"))
-        return Side(peer, lambda warm_up: child.figures([program, *arguments]))
+        if program.exists():
+            return None
+        return REASONS.get(peer, f"{program} has not been built")
+
+    def side(self, subject, peer, *arguments, workers=None):
+        """A side that is the program SUBJECT-PEER, or that says why there is none."""
+        if reason := self.missing(subject, peer):
+            return Side(peer, None, reason)
+        command = [self.path(f"{subject}-{peer}"), *arguments]
+        settings = child.workers(workers) if workers else None
+        return Side(peer, lambda warm_up: child.figures(command, settings))
 
     def rounds_for(self, ns):
         return child.figures([self.path("bench-calibrate"), ns])["rounds"]
@@ -84,9 +102,7 @@ def queue(programs, producers, consumers):
                  [Row("ns", "pthread", 1.0), Row("ns", "python")])
 
 
-def benches(build, source, quick):
-    programs = Programs(build, quick)
-    programs.bench_source = source
+def benches(programs):
     inside, outside = programs.rounds_for(INSIDE_NS), programs.rounds_for(OUTSIDE_NS)
     return [
         spawn(programs),

@@ -20,6 +20,11 @@ class Side:
     missing: str = ""  # why it cannot run here
 
 
+def limit(name, **figures):
+    """A side that always has these figures: for what must hold whatever the peers do."""
+    return Side(name, lambda warm_up: figures)
+
+
 @dataclass
 class Row:
     figure: str  # a key of the figures
@@ -28,6 +33,7 @@ class Row:
     less_is_better: bool = True
     unit: str = "ns"
     label: str = ""  # what the figure is called in the table
+    ours: str = ""  # the side of ours that is compared, if not the benchmark's
 
 
 @dataclass

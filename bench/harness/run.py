@@ -7,7 +7,6 @@ A WORD selects the benchmarks whose names contain it; none selects all.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -21,7 +20,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SOURCE))
 
-from harness import fetch, micro, stats  # noqa: E402
+from harness import echo, fetch, micro, stats, tasks  # noqa: E402
 from harness.model import Failed  # noqa: E402
 
 
@@ -45,7 +44,7 @@ def run_rounds(bench, options):
 
 
 def judge(bench, row, figures):
-    ours = [run[row.figure] for run in figures[bench.ours]]
+    ours = [run[row.figure] for run in figures[row.ours or bench.ours]]
     theirs = [run[row.figure] for run in figures[row.peer]]
     middle, low, high = stats.ratio(ours, theirs)
     return {"bench": bench.name, "figure": row.figure, "label": row.label or "time",
@@ -67,7 +66,7 @@ class OtherPrograms:
     """How much of all CPUs went to programs that are not ours while it ran.
 
     They widen every interval, and keep two threads from running at the same time, without which
-    contended locks show nothing; so the reader should know. nginx counts among ours.
+    contended locks show nothing; so the reader should know. The site's server counts among ours.
     """
 
     def __init__(self, site_pid=None):
@@ -113,7 +112,7 @@ def run_bench(bench, options, site_pid=None):
         figures = run_rounds(bench, options)
     print_sides(bench, figures)
     judged = [judge(bench, row, figures) for row in bench.rows
-              if row.peer in figures and bench.ours in figures]
+              if row.peer in figures and (row.ours or bench.ours) in figures]
     print(f"  took {time.monotonic() - start:.0f} s; other programs had {others.share:.0%} of the CPUs",
           flush=True)
     return {"name": bench.name, "work": bench.work, "others_share": others.share,
@@ -162,20 +161,33 @@ def selected(benches, words):
 
 
 def run_all(options, done):
-    wanted = selected(micro.benches(options.build, SOURCE, options.quick), options.words)
-    for bench in wanted:
-        done.append(run_bench(bench, options))
-    if options.words and not any(word in "fetch" for word in options.words):
-        if not wanted:
-            raise Failed(f"no benchmark is called {' or '.join(options.words)}")
-        return
-    site = fetch.open_site(options.quick)
-    with site or contextlib.nullcontext():
-        if site is not None:
-            fetcher = fetch.Fetcher(site, options.build)
-            done.append(run_bench(
-                fetch.fetch(fetcher, options.build, SOURCE, options.quick), options,
-                site.process.pid))
+    """Runs what was selected, and returns whether all of it worked."""
+    programs = micro.Programs(options.build, SOURCE, options.quick)
+    benches = micro.benches(programs) + tasks.benches(programs) + echo.benches(programs)
+    wanted = selected(benches, options.words)
+    plans = selected(fetch.plans(options.build, options.quick), options.words)
+    if not wanted and not plans:
+        raise Failed(f"no benchmark is called {' or '.join(options.words)}")
+    worked = True
+    for each in wanted + plans:
+        try:
+            done += run_one(each, options)
+        except Failed as failure:  # the others are still worth a table
+            print(f"bench: {each.name}: {failure}", file=sys.stderr)
+            worked = False
+    return worked
+
+
+def run_one(each, options):
+    """Runs a benchmark, or the one that a plan makes; returns a list of what was measured."""
+    if not isinstance(each, fetch.Plan):
+        return [run_bench(each, options)]
+    if each.missing:
+        print(f"{each.name}: skipped, {each.missing}")
+        return []
+    with each.open_site() as site:
+        fetcher = fetch.Fetcher(site, options.build, SOURCE)
+        return [run_bench(each.bench(fetcher), options, site.pid)]
 
 
 def arguments():
@@ -196,10 +208,9 @@ def main():
     options = arguments()
     about, done = machine(), []
     print("{cpu}, {cpus} CPUs, Linux {kernel}, {libc}, load {load_before:.1f}".format(**about))
-    status = 0
     try:
-        run_all(options, done)
-    except Failed as failure:  # what was measured before is still worth a table
+        status = 0 if run_all(options, done) else 1
+    except Failed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:

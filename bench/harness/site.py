@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The site that the fetch benchmark fetches from: nginx on a free loopback port.
+"""The sites that the fetch benchmarks fetch from, each on a free loopback port.
 
-It runs from a configuration and a directory of its own, as a child of the benchmark, and is ended
-by its process id; the system's own nginx service, if any, is not touched.
+nginx runs from a configuration and a directory of its own, as a child of the benchmark, and is
+ended by its process id; the system's own nginx service, if any, is not touched. Pages that come
+late are `weft serve`'s, which waits without a thread for each.
 """
 
-import ctypes
+import contextlib
+import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -17,9 +18,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from harness import child
 from harness.model import Failed
-
-FILE_BYTES = 1024
 
 CONFIG = """\
 daemon off;
@@ -55,20 +55,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def die_with_parent():
-    """In the child: the kernel ends nginx even if the benchmark is killed (PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+def read_page(url):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=5) as answer:
+        return answer.read().decode()
 
 
 class Site:
-    """with Site(files) as site: site.urls, site.requests()"""
+    """with Site(files, file_bytes) as site: site.urls, site.requests(), site.root, site.pid"""
 
-    def __init__(self, files):
+    def __init__(self, files, file_bytes):
         self.files = files
+        self.file_bytes = file_bytes
 
     def __enter__(self):
         self.root = Path(tempfile.mkdtemp(prefix="weft-bench-"))
-        self.process = None
+        self.process, self.asked = None, 0
         try:
             self.root.chmod(0o755)  # nginx's workers drop to another user
             self.write_files()
@@ -87,7 +89,7 @@ class Site:
     def write_files(self):
         www = self.root / "www"
         www.mkdir()
-        body = (b"weft " * FILE_BYTES)[:FILE_BYTES]
+        body = (b"weft " * self.file_bytes)[:self.file_bytes]
         for i in range(self.files):
             (www / f"{i}.txt").write_bytes(body)
 
@@ -97,7 +99,8 @@ class Site:
         config.write_text(CONFIG.format(root=self.root, port=self.port))
         self.process = subprocess.Popen(
             [find_nginx(), "-p", str(self.root), "-c", str(config)], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=child.die_with_parent)
+        self.pid = self.process.pid
         self.urls = [f"http://127.0.0.1:{self.port}/{i}.txt" for i in range(self.files)]
         self.await_answer()
 
@@ -114,8 +117,33 @@ class Site:
         raise Failed("nginx did not start: " + (log.read_text()[-300:] if log.exists() else ""))
 
     def requests(self):
-        """How many requests it has answered, this one included."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{self.port}/status", timeout=5) as answer:
-            text = answer.read().decode()
-        return int(re.search(r"^ \d+ \d+ (\d+)", text, re.MULTILINE).group(1))
+        """How many requests it has answered, those of this method not counted."""
+        text = read_page(f"http://127.0.0.1:{self.port}/status")
+        self.asked += 1
+        return int(re.search(r"^ \d+ \d+ (\d+)", text, re.MULTILINE).group(1)) - self.asked
+
+
+class LateSite:
+    """The same for pages of 1 KiB that come only after so many milliseconds."""
+
+    def __init__(self, weft, pages, late_ms):
+        self.command = [weft, "serve", "--port", "0", "--latency", f"{late_ms}ms", "--until-eof"]
+        self.pages = pages
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="weft-bench-")))
+            process = stack.enter_context(child.started(self.command))
+            ready = re.match(r"Serving (\S+)", process.stdout.readline())
+            if ready is None:
+                raise Failed("weft serve did not start")
+            self.pid, self.address = process.pid, ready.group(1)
+            self.urls = [f"{self.address}page/{i}" for i in range(self.pages)]
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def requests(self):
+        return json.loads(read_page(f"{self.address}stats"))["requests"]

@@ -26,9 +26,15 @@ def interval(values, level=0.95):
     return ordered[rank - 1], ordered[n - rank]
 
 
+def one_ratio(a, b):
+    if b == 0:
+        return 1.0 if a == 0 else math.inf
+    return a / b
+
+
 def ratio(ours, theirs):
     """Median and interval of the paired ratios."""
-    ratios = [a / b if b else math.inf for a, b in zip(ours, theirs)]
+    ratios = [one_ratio(a, b) for a, b in zip(ours, theirs)]
     low, high = interval(ratios)
     return statistics.median(ratios), low, high
 

