@@ -8,10 +8,19 @@
 
 #include <weft/time.h>
 
+#include "base/clock.h"
+
 int64_t weft_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * WEFT_S + now.tv_nsec;
+}
+
+int64_t time_coarse_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (int64_t)now.tv_sec * WEFT_S + now.tv_nsec;
 }
 

@@ -6,8 +6,9 @@
  * written, the state becomes ENDED (which publishes outcome and result), the event wakes those who
  * wait, and the owner is told last, as it may be freed then.
  *
- * Cancelling a running call must reach the strand that runs it, which may have gone on to another
- * call or ended. So `strand` is set and cleared under the guard, and cancelled under it.
+ * Cancelling a running call must reach the strand that runs it, which may be about to go on to
+ * another call or to end. So a canceller holds the state at CANCELLING meanwhile, and the strand
+ * leaves only by a swap from RUNNING; if that fails it waits for the canceller at the guard.
  *
  * Lock order: an owner's lock may be held when a future's guard is taken, never the other way
  * round; under that guard only the cancelled strand's hooks_guard is taken (park/cancel.c).
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "strand/future.h"
+#include "base/clock.h"
 #include "strand/options.h"
 #include "sync/event.h"
 
@@ -60,13 +62,19 @@ int argument_parse(struct argument *ret, struct runner *runner, weft_fn *fn, con
 void future_init(weft_future *future, struct runner *runner, struct future_owner *owner,
                  weft_fn *fn)
 {
-    *future = (weft_future){
-        .waitable = { &future_waitable },
-        .refs = 1,
-        .fn = fn,
-        .owner = owner,
-        .runner = runner,
-    };
+    /* All but the texts, which are long, and the bytes. */
+    memset(future, 0, offsetof(weft_future, call.text));
+    future->call.text[0] = '\0';
+    memset(&future->outcome, 0, offsetof(weft_outcome, text));
+    future->outcome.text[0] = '\0';
+    future->wanted = future->cancel_asked = false;
+    future->strand = NULL;
+    future->guard = (struct guard){ 0 };
+    future->waitable.ops = &future_waitable;
+    future->refs = 1;
+    future->fn = fn;
+    future->owner = owner;
+    future->runner = runner;
     list_init(&future->group_link);
     list_init(&future->queue_link);
 }
@@ -92,7 +100,7 @@ int future_new(weft_future **ret, struct runner *runner, struct future_owner *ow
     if (rc < 0)
         return rc;
     size_t bytes = sizeof(weft_future) + argument.size + 1;
-    void (*release)(weft_future *future) = NULL;
+    void (*release)(weft_future * future) = NULL;
     weft_future *future = NULL;
     if (!handle && runner->ops->allocate)
         future = runner->ops->allocate(runner, bytes, &release);
@@ -138,40 +146,43 @@ void weft_future_close(weft_future *future)
 static bool claim(weft_future *future, uint32_t state)
 {
     uint32_t pending = FUTURE_PENDING;
-    /* acquire: pairs with the release by which a queue, or a caller, passed the future on */
-    return cas_acquire(&future->state, &pending, state);
+    /* acquire: pairs with the release by which a queue, or a caller, passed the future on; release:
+       a canceller finds the strand */
+    return cas_acq_rel(&future->state, &pending, state);
 }
 
 bool future_begin(weft_future *future)
 {
-    if (!claim(future, FUTURE_RUNNING))
-        return false;
     struct strand *self = strand_self();
-    future->outcome.attempts = 1;
-    future->outcome.started_ns = weft_now();
-    future->call.pub.attempt = 1;
-    guard_lock(&future->guard);
     future->strand = self;
     future->depth = ++self->depth;
-    if (future->cancel_asked) /* between the claim and now */
-        strand_cancel(self, future->depth);
-    guard_unlock(&future->guard);
+    if (!claim(future, FUTURE_RUNNING)) {
+        self->depth--;
+        return false;
+    }
+    future->outcome.attempts = 1;
+    future->outcome.started_ns = future->release ? time_coarse_ns() : weft_now();
+    future->call.pub.attempt = 1;
     return true;
 }
 
 void future_leave_strand(weft_future *future)
 {
     struct strand *self = strand_self();
-    guard_lock(&future->guard);
-    future->strand = NULL;
-    guard_unlock(&future->guard);
+    uint32_t running = FUTURE_RUNNING;
+    /* acq_rel: pairs with the release in cancel_running(), after which the strand is left alone */
+    if (!cas_acq_rel(&future->state, &running, FUTURE_LEFT)) {
+        guard_lock(&future->guard);                 /* a canceller is at it: wait */
+        store_relaxed(&future->state, FUTURE_LEFT); /* relaxed: the guard orders it */
+        guard_unlock(&future->guard);
+    }
     strand_uncancel(self, future->depth);
     self->depth--;
 }
 
 bool future_retract(weft_future *future)
 {
-    return claim(future, FUTURE_RUNNING);
+    return claim(future, FUTURE_LEFT);
 }
 
 bool future_cancel_asked(weft_future *future)
@@ -198,13 +209,15 @@ void future_end(weft_future *future, weft_how how, int status, const char *text)
     struct future_owner *owner = future->owner;
     outcome->how = how;
     outcome->status = status;
-    outcome->ended_ns = weft_now();
+    if (!future->release || how != WEFT_DONE) /* else nobody can ask */
+        outcome->ended_ns = weft_now();
     describe(future, text);
     if (owner && owner->on_error && how != WEFT_DONE && how != WEFT_CANCELLED)
         owner->on_error(outcome, owner->on_error_ctx);
     /* release: pairs with the acquire in has_ended(); publishes outcome and result */
     store_release(&future->state, FUTURE_ENDED);
-    weft_event_set(&future->ended);
+    if (!future->release) /* else nobody has a handle to wait with */
+        weft_event_set(&future->ended);
     if (owner)
         owner->ended(owner, future);
     else
@@ -236,13 +249,25 @@ void future_run(weft_future *future)
         future_unref(future); /* its cancellation has told the owner */
 }
 
+/* Under the guard. */
+static void cancel_running(weft_future *future)
+{
+    uint32_t running = FUTURE_RUNNING;
+    /* acquire: pairs with the release in claim(); shows the strand */
+    if (!cas_acquire(&future->state, &running, FUTURE_CANCELLING))
+        return;
+    strand_cancel(future->strand, future->depth);
+    store_release(&future->state,
+                  FUTURE_RUNNING); /* pairs with the swap of who leaves the strand */
+}
+
 void weft_future_cancel(weft_future *future)
 {
     guard_lock(&future->guard);
     future->cancel_asked = true;
-    bool unstarted = claim(future, FUTURE_RUNNING);
-    if (!unstarted && future->strand)
-        strand_cancel(future->strand, future->depth);
+    bool unstarted = claim(future, FUTURE_LEFT);
+    if (!unstarted)
+        cancel_running(future);
     guard_unlock(&future->guard);
     if (!unstarted)
         return;
@@ -301,7 +326,7 @@ const weft_outcome *weft_future_outcome(const weft_future *future)
     static const weft_outcome running = { .how = WEFT_RUNNING };
     if (has_ended(future))
         return &future->outcome;
-    bool started = future->fn && load_relaxed(&future->state) == FUTURE_RUNNING;
+    bool started = future->fn && load_relaxed(&future->state) != FUTURE_PENDING;
     return started ? &running : &pending; /* relaxed: an answer about some moment */
 }
 
@@ -335,7 +360,7 @@ int weft_future_finish(weft_future *future, int status, const void *bytes, size_
     void *result = bytes ? call_buffer(bytes, n) : NULL;
     if (bytes && !result)
         return -ENOMEM;
-    if (!claim(future, FUTURE_RUNNING)) {
+    if (!claim(future, FUTURE_LEFT)) {
         free(result);
         return -EALREADY;
     }

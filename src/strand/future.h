@@ -2,12 +2,16 @@
 /*
  * strand/future.h: a call from its start to its end, and the handle on it: they are one object.
  *
- *     PENDING --claim--> RUNNING --end--> ENDED
- *        \-------claimed by a cancellation------^
+ *     PENDING --begin--> RUNNING --leave strand--> LEFT --end--> ENDED
+ *        |                 ^ |                      ^
+ *        |                 | v                      |
+ *        |              CANCELLING                  |
+ *        +--claimed by a cancellation, or a promise-+
  *
  * Whoever swaps the state away from PENDING owns the call: a runner that then runs it, or a
- * cancellation that ends it without. A future counts references: one for its runner (passed to the
- * owner at the end), one for each handle that was given out.
+ * cancellation that ends it without. RUNNING: by the strand `strand`, which a canceller may reach
+ * as long as it holds the state at CANCELLING. A future counts references: one for its runner
+ * (passed to the owner at the end), one for each handle that was given out.
  */
 #ifndef WEFT_STRAND_FUTURE_H
 #define WEFT_STRAND_FUTURE_H
@@ -20,7 +24,13 @@
 #include "strand/runner.h"
 #include "sync/waitable.h"
 
-enum future_state { FUTURE_PENDING, FUTURE_RUNNING, FUTURE_ENDED };
+enum future_state {
+    FUTURE_PENDING,
+    FUTURE_RUNNING,
+    FUTURE_CANCELLING,
+    FUTURE_LEFT,
+    FUTURE_ENDED,
+};
 
 /* Whoever started futures, and is told when they end: a group, a pool, a map. */
 struct future_owner {
@@ -42,9 +52,9 @@ struct weft_future {
     struct call call;           /* belongs to whoever owns the call; constant once ended */
     weft_outcome outcome;       /* the same */
     bool wanted;                /* own of a group: next gives it */
-    struct guard guard;         /* guards what follows */
-    struct strand *strand;      /* that runs it; NULL: none (now) */
+    struct strand *strand;      /* that runs it; set before it is RUNNING, as is the next */
     uint32_t depth;             /* of the call on that strand */
+    struct guard guard;         /* held by cancellers; guards cancel_asked */
     bool cancel_asked;
     struct list group_link;                    /* guarded by the group */
     struct list queue_link;                    /* guarded by the pool */

@@ -215,12 +215,13 @@ static bool note_failure(weft_group *group, const weft_outcome *outcome)
 static void on_ended(struct future_owner *owner, weft_future *future)
 {
     weft_group *group = CONTAINER(owner, weft_group, owner);
-    weft_lock_lock(&group->lock);
-    bool stop = note_failure(group, &future->outcome);
-    weft_lock_release(&group->lock);
-    if (stop)
-        weft_group_cancel(group); /* this call still counts as running, so the group stays */
-
+    if (future->outcome.how != WEFT_DONE) {
+        weft_lock_lock(&group->lock);
+        bool stop = note_failure(group, &future->outcome);
+        weft_lock_release(&group->lock);
+        if (stop)
+            weft_group_cancel(group); /* this call still counts as running, so the group stays */
+    }
     weft_lock_lock(&group->lock);
     bool wanted = future->wanted;
     list_remove(&future->group_link);

@@ -8,13 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "strand/call.h"
 #include "strand/options.h"
 
 bool options_strict(void)
 {
-    const char *value = getenv("WEFT_STRICT");
-    return value && strcmp(value, "1") == 0;
+    static uint32_t known;                  /* atomic; 0: not yet, 1: no, 2: yes */
+    uint32_t strict = load_relaxed(&known); /* relaxed: whoever computes it gets the same */
+    if (!strict) {
+        const char *value = getenv("WEFT_STRICT");
+        strict = value && strcmp(value, "1") == 0 ? 2 : 1;
+        store_relaxed(&known, strict);
+    }
+    return strict == 2;
 }
 
 static int check(const weft_options *options, weft_kind kind)

@@ -73,12 +73,8 @@ switch_stack:
         popq    %rbp
         .cfi_adjust_cfa_offset -8
         .cfi_restore rbp
-        popq    %rcx
-        .cfi_adjust_cfa_offset -8
-        .cfi_register rip, rcx
-        jmpq    *%rcx
-        .cfi_adjust_cfa_offset 64
-        .cfi_rel_offset rip, 56
+        ret /* not a jump: the processor's stack of return addresses stays in step */
+        .cfi_adjust_cfa_offset 56
         .cfi_rel_offset rbp, 48
         .cfi_rel_offset rbx, 40
         .cfi_rel_offset r12, 32

@@ -63,22 +63,21 @@ static struct task *ready_pop(struct worker *worker)
 static void bury(struct worker *worker)
 {
     struct task *task = worker->ended;
-    if (!task)
-        return;
     worker->ended = NULL;
     annotate_end(task->fiber);
     task_release(task);
 }
 
 /* The first thing that a stack does when it is gone on with. */
-static void arrive(struct worker *worker, struct task *self)
+static inline void arrive(struct worker *worker, struct task *self)
 {
     annotate_arrive(self ? self->fiber : worker->fiber);
-    bury(worker);
+    if (worker->ended)
+        bury(worker);
 }
 
 /* Leaves the stack of one task for that of another; NULL: the loop. */
-static void go_to(struct worker *worker, struct task *from, struct task *to)
+static inline void go_to(struct worker *worker, struct task *from, struct task *to)
 {
     bool for_good = from && worker->ended == from;
     worker->running = to;
@@ -92,22 +91,7 @@ static void go_to(struct worker *worker, struct task *from, struct task *to)
     arrive(worker, from);
 }
 
-static struct task *next_task(struct worker *worker);
-
-/* Where every task begins. */
-static void task_main(void *arg)
-{
-    struct task *task = arg;
-    struct worker *worker = task->worker;
-    arrive(worker, task);
-    if (worker->exceptions)
-        worker->exceptions[0] = worker->exceptions[1] = NULL;
-    errno = 0;
-    task->body(task->ctx);
-    worker->ended = task;
-    go_to(worker, task, next_task(worker));
-    __builtin_unreachable();
-}
+static void task_main(void *arg);
 
 /* Gives an unstarted task to this worker for good. */
 static void begin(struct worker *worker, struct task *task)
@@ -119,32 +103,42 @@ static void begin(struct worker *worker, struct task *task)
     task->sp = switch_prepare(task->beside, task_main, task);
 }
 
+/* A task that has not started, if it is the turn of those. */
+static struct task *next_unstarted(struct worker *worker)
+{
+    if (worker->ready && ++worker->in_a_row > IN_A_ROW) {
+        worker->in_a_row = 0;
+        return NULL;
+    }
+    struct task *task = deque_pop(&worker->deque);
+    if (task)
+        begin(worker, task);
+    return task;
+}
+
 /* The next to go on with; NULL: the loop. */
-static struct task *next_task(struct worker *worker)
+static inline struct task *next_task(struct worker *worker)
 {
     if (worker->turns == 0)
         return NULL;
     worker->turns--;
     struct task *task = NULL;
-    if (!worker->ready || worker->in_a_row++ < IN_A_ROW)
-        task = deque_pop(&worker->deque);
-    if (task) {
-        begin(worker, task);
-        return task;
-    }
-    worker->in_a_row = 0;
-    return ready_pop(worker);
+    if (deque_count(&worker->deque))
+        task = next_unstarted(worker);
+    return task ? task : ready_pop(worker);
 }
 
-/* A task leaves its stack, for whoever is next, and comes back when it is gone on with. */
-static void leave(struct worker *worker, struct task *self)
+/*
+ * A task leaves its stack, for whoever is next, and comes back when it is gone on with. What is
+ * the thread's but should be the task's is kept meanwhile.
+ */
+static inline void leave(struct worker *worker, struct task *self)
 {
     struct task *next = next_task(worker);
     if (next == self)
         return;
-    int kept_errno = errno;
-    void **exceptions = worker->exceptions;
-    void *kept[2] = { NULL, NULL };
+    int *error = worker->error, kept_error = *error;
+    void **exceptions = worker->exceptions, *kept[2] = { NULL, NULL };
     if (exceptions) {
         kept[0] = exceptions[0];
         kept[1] = exceptions[1];
@@ -154,7 +148,22 @@ static void leave(struct worker *worker, struct task *self)
         exceptions[0] = kept[0];
         exceptions[1] = kept[1];
     }
-    errno = kept_errno;
+    *error = kept_error;
+}
+
+/* Where every task begins. */
+static void task_main(void *arg)
+{
+    struct task *task = arg;
+    struct worker *worker = task->worker;
+    arrive(worker, task);
+    if (worker->exceptions)
+        worker->exceptions[0] = worker->exceptions[1] = NULL;
+    *worker->error = 0;
+    task->body(task->ctx);
+    worker->ended = task;
+    go_to(worker, task, next_task(worker));
+    __builtin_unreachable();
 }
 
 static int task_sleep(struct strand *self, weft_deadline deadline)
@@ -331,6 +340,7 @@ int worker_init(struct worker *worker, unsigned number)
     worker->number = number;
     worker->ready_end = &worker->ready;
     worker->thread = strand_self();
+    worker->error = &errno;
     worker->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
     annotate_thread(worker->fiber, &worker->loop_low, &worker->loop_bytes);
     worker_current = worker;

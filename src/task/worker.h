@@ -33,6 +33,7 @@ struct worker {
     bool dozes;            /* counts as asleep (share.c) */
     int64_t watch_ns;      /* how long it has slept as the watcher (share.c) */
     void *loop_sp;         /* the loop's stack while a task runs */
+    int *error;            /* the thread's errno */
     void **exceptions;     /* the thread's C++ exception globals; NULL: no C++ here */
     struct strand *thread; /* the record of the thread itself */
     void *fiber[2];        /* a sanitizer's (annotate.h), of the loop, */
