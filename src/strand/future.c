@@ -176,7 +176,9 @@ void future_leave_strand(weft_future *future)
         store_relaxed(&future->state, FUTURE_LEFT); /* relaxed: the guard orders it */
         guard_unlock(&future->guard);
     }
-    strand_uncancel(self, future->depth);
+    if (load_relaxed(
+            &self->cancels)) /* relaxed: nobody reaches the strand for this call any more */
+        strand_uncancel(self, future->depth);
     self->depth--;
 }
 

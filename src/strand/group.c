@@ -10,9 +10,10 @@
  *   stopping  the same, after the group has asked it to cancel
  *   ended     ended, submitted rather than started, and not yet given by weft_group_next()
  *
- * `changed` is raised, under the lock, whenever a call has ended: waits for the next one, or for
- * all of them, look again. Whoever ends the last call touches the group for the last time when it
- * releases the lock, so a close that finds nothing live may free it.
+ * Two signals are raised under the lock: `gave`, when there is one more for weft_group_next() to
+ * give or there will be none, and `emptied`, when the last call has ended. Whoever ends the last
+ * call touches the group for the last time when it releases the lock, so a close that finds nothing
+ * live may free it.
  *
  * The first failure is kept, and cancels the rest unless the options say otherwise. Cancelling
  * takes futures one by one, outside the lock, because a call that had not started ends at once, and
@@ -44,7 +45,7 @@ struct weft_group {
     bool cancelled;
     weft_outcome failure;  /* how is WEFT_PENDING: none yet */
     struct ready_fd ready; /* readable: next would not wait */
-    struct signal changed;
+    struct signal gave, emptied;
 };
 
 static void on_ended(struct future_owner *owner, weft_future *future);
@@ -138,6 +139,13 @@ static int count_in(weft_group *group, weft_future *future)
     return rc;
 }
 
+/* Under the lock. */
+static void raise_if_empty(weft_group *group)
+{
+    if (!group->running)
+        signal_raise(&group->emptied, UINT32_MAX);
+}
+
 /* Takes back a call that could not be started after all; its index is used up. */
 static void count_out(weft_group *group, weft_future *future)
 {
@@ -146,7 +154,8 @@ static void count_out(weft_group *group, weft_future *future)
     group->running--;
     group->to_give -= future->wanted;
     update_ready(group);
-    signal_raise(&group->changed, UINT32_MAX);
+    signal_raise(&group->gave, UINT32_MAX);
+    raise_if_empty(group);
     weft_lock_release(&group->lock);
 }
 
@@ -228,8 +237,11 @@ static void on_ended(struct future_owner *owner, weft_future *future)
     if (wanted)
         list_push_back(&group->ended, &future->group_link);
     group->running--;
-    update_ready(group);
-    signal_raise(&group->changed, UINT32_MAX);
+    if (wanted) {
+        update_ready(group);
+        signal_raise(&group->gave, UINT32_MAX);
+    }
+    raise_if_empty(group);
     weft_lock_release(&group->lock);
     if (!wanted)
         future_unref(future);
@@ -270,7 +282,7 @@ static int try_next(weft_group *group, weft_future **ret_future)
         update_ready(group);
         rc = 0;
         if (!group->to_give) /* others that wait will find that nothing is left */
-            signal_raise(&group->changed, UINT32_MAX);
+            signal_raise(&group->gave, UINT32_MAX);
     }
     weft_lock_release(&group->lock);
     return rc;
@@ -296,7 +308,7 @@ static int attempt_next(void *ctx)
 int weft_group_next(weft_group *group, weft_future **ret_future, weft_deadline deadline)
 {
     struct await await = { .group = group, .deadline = deadline };
-    int rc = signal_wait(&group->changed, attempt_next, &await, deadline, 0);
+    int rc = signal_wait(&group->gave, attempt_next, &await, deadline, 0);
     if (rc == 0)
         *ret_future = await.ended;
     return rc;
@@ -314,13 +326,13 @@ static bool try_next_case(void *self, weft_case *what)
 static void arm_next(void *self, struct park_node *node)
 {
     weft_group *group = self;
-    signal_arm(&group->changed, node);
+    signal_arm(&group->gave, node);
 }
 
 static void disarm_next(void *self)
 {
     weft_group *group = self;
-    signal_disarm(&group->changed);
+    signal_disarm(&group->gave);
 }
 
 static bool all_ended(weft_group *group)
@@ -344,7 +356,7 @@ static int attempt_all(void *ctx)
 static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags)
 {
     struct await await = { .group = group, .deadline = deadline };
-    return signal_wait(&group->changed, attempt_all, &await, deadline, flags);
+    return signal_wait(&group->emptied, attempt_all, &await, deadline, flags);
 }
 
 int weft_group_join(weft_group *group, weft_deadline deadline)

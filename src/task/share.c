@@ -134,7 +134,7 @@ static struct task *take_outside(unsigned n)
         *end = outside;
         end = &outside->next;
         outside = outside->next;
-        outside_count--;
+        store_relaxed(&outside_count, outside_count - 1); /* relaxed: a guess, or seen in time */
     }
     if (!outside)
         outside_end = &outside;
