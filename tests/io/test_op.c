@@ -207,7 +207,7 @@ TEST(who_never_has_to_wait_yields_now_and_then)
 
 /* ---- files */
 
-static ssize_t read_start_of_this_program(char *data, size_t size, weft_deadline deadline)
+static ssize_t read_start_of_this_program(void *data, size_t size, weft_deadline deadline)
 {
     struct io_op op = { .code = IO_READ, .fd = fd, .data = data, .size = size, .offset = 0 };
     return io_run(&op, deadline);

@@ -16,8 +16,10 @@
 #include <string.h>
 
 #include <weft/child.h>
+#include <weft/datagram.h>
 #include <weft/file.h>
 #include <weft/group.h>
+#include <weft/listener.h>
 #include <weft/pool.h>
 #include <weft/queue.h>
 #include <weft/select.h>
@@ -417,6 +419,52 @@ static int use_child_run(weft_kind kind)
     return rc;
 }
 
+/* Reads a long line, and as much again, from a stream that is about to end. */
+static int read_both_ways(weft_stream *from)
+{
+    static char data[40000];
+    ssize_t n = weft_stream_read_until(from, data, sizeof data, '\n', WEFT_FOREVER);
+    if (n < 0)
+        return (int)n;
+    EXPECT_EQ(n, (ssize_t)sizeof data);
+    n = weft_stream_read_exactly(from, data, sizeof data, WEFT_FOREVER);
+    return n < 0 ? (int)n : 0;
+}
+
+static int use_streams(weft_kind kind)
+{
+    static char data[80000];
+    weft_listener *listener;
+    weft_stream *to, *from;
+    int rc = weft_listener_open(&listener, "unix:@weft-test-oom", 0);
+    (void)kind;
+    if (rc < 0)
+        return rc;
+    rc = weft_stream_dial(&to, "unix:@weft-test-oom", WEFT_FOREVER);
+    if (rc == 0) {
+        rc = weft_listener_accept(listener, &from, WEFT_FOREVER);
+        data[sizeof data / 2 - 1] = '\n';
+        if (rc == 0) {
+            EXPECT_EQ(weft_stream_write(to, data, sizeof data, WEFT_FOREVER), sizeof data);
+            rc = read_both_ways(from);
+            weft_stream_close(from);
+        }
+        weft_stream_close(to);
+    }
+    weft_listener_close(listener);
+    return rc;
+}
+
+static int use_datagram(weft_kind kind)
+{
+    weft_datagram *datagram;
+    int rc = weft_datagram_open(&datagram, NULL);
+    (void)kind;
+    if (rc == 0)
+        weft_datagram_close(datagram);
+    return rc;
+}
+
 static int use_signal(void)
 {
     weft_queue *queue;
@@ -468,6 +516,16 @@ TEST(a_promise_without_memory)
 TEST(a_local_without_memory)
 {
     EXPECT_EQ(refuse_each(use_local, WEFT_SERIAL, MEMORY, -ENOMEM), 2);
+}
+
+TEST(streams_without_memory)
+{
+    EXPECT_GE(refuse_each(use_streams, WEFT_SERIAL, MEMORY, -ENOMEM), 6);
+}
+
+TEST(a_datagram_without_memory)
+{
+    EXPECT_EQ(refuse_each(use_datagram, WEFT_SERIAL, MEMORY, -ENOMEM), 1);
 }
 
 TEST(a_group_without_threads)
