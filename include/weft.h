@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weft: threads and processes under one vocabulary.
+ * weft: threads, processes and tasks under one vocabulary.
  *
  * This header includes all of them; each noun has a header of its own, which is its manual:
  *
@@ -21,6 +21,7 @@
  *   listener.h   where a server waits for connections
  *   datagram.h   UDP and Unix datagrams
  *   fd.h         waiting on a file descriptor
+ *   task.h       what to know of tasks
  *   run.h        tasks inside somebody else's event loop
  *   file.h       files, read and written at offsets
  *   child.h      other programs, started, talked to, waited for
@@ -65,6 +66,7 @@
 #include <weft/listener.h>
 #include <weft/datagram.h>
 #include <weft/fd.h>
+#include <weft/task.h>
 #include <weft/run.h>
 #include <weft/file.h>
 #include <weft/child.h>

@@ -30,7 +30,8 @@ typedef struct weft_options {
        be the pool's. Borrowed until the group is closed. */
     weft_pool *pool;
 
-    /* Pools: how many workers, at most 4096; 0: as many as there are CPUs to use. */
+    /* Pools: how many workers, at most 4096; 0: as many as there are CPUs to use, or 256 tasks,
+       since those are for waiting. */
     uint32_t workers;
 
     /* Pools: how many calls may wait for a worker before submit waits itself; 0: 1024. */
@@ -43,7 +44,9 @@ typedef struct weft_options {
        one; a thread runs leave, drops its strand-local values, and runs enter again. */
     uint32_t calls_per_worker_max;
 
-    /* Threads: size of their stacks; 0: the system's default. */
+    /* Threads: size of their stacks; 0: the system's default. Tasks: address space for the stack of
+       each, of which an eighth, at most 64 KiB, is a guard; rounded up to a power of two, at most
+       1 GiB; 0: 256 KiB. Memory is taken as it is used, a page at first. */
     size_t stack_bytes;
 
     /* Groups: what the first failure does to the rest; 0: WEFT_CANCEL_REST. */

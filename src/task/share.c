@@ -115,14 +115,14 @@ static void put_outside(struct task *task)
     guard_unlock(&guard);
 }
 
-void share_put(struct worker *worker, struct task *task)
+bool share_put(struct worker *worker, struct task *task)
 {
     bool lone = worker && deque_count(&worker->deque) == 0;
-    if (!worker || !deque_push(&worker->deque, task)) {
+    bool kept = worker && deque_push(&worker->deque, task);
+    if (!kept)
         put_outside(task);
-        lone = false;
-    }
     notify(worker, lone);
+    return kept || !worker;
 }
 
 /* Up to n of the first tasks outside, as a list. */

@@ -18,8 +18,11 @@ void share_init(unsigned workers_max, bool (*make)(void));
 void share_set_most(unsigned workers_max);
 unsigned share_workers(void);
 
-/* Passes an unstarted task on to whoever runs it first. worker: the calling one's; NULL: none. */
-void share_put(struct worker *worker, struct task *task);
+/*
+ * Passes an unstarted task on to whoever runs it first. worker: the calling one's; NULL: none.
+ * Returns  false: the worker has made so many that it should run some.
+ */
+bool share_put(struct worker *worker, struct task *task);
 
 /*
  * An unstarted task from outside or from another worker. to_search: the caller was woken for that.

@@ -32,7 +32,9 @@ void task_start(struct task *task, void (*body)(void *ctx), void *ctx)
     task->body = body;
     task->ctx = ctx;
     task->holders = 2; /* nobody else knows it yet */
-    share_put(worker_current, task);
+    struct worker *worker = worker_current;
+    if (!share_put(worker, task) && worker->running)
+        task_ops.yield(&worker->running->strand);
 }
 
 void task_release(struct task *task)

@@ -45,7 +45,10 @@ int task_prepare(void);
  */
 struct task *task_new(size_t stack_bytes, size_t beside_bytes, void **ret_beside);
 
-/* Starts the task: a worker will run body(ctx). The maker still holds it. */
+/*
+ * Starts the task: a worker will run body(ctx). The maker still holds it. A task that has started
+ * very many lets them run for a while: their memory is still in the caches.
+ */
 void task_start(struct task *task, void (*body)(void *ctx), void *ctx);
 
 /* The maker lets go of a task, started or not; *beside is gone. */
