@@ -19,7 +19,7 @@ static int sleep_once(weft_call *call)
     uint64_t now = bench_now();
     bench_must(rc == 0 && now >= *moment, "nobody wakes early");
     *moment = now - *moment;
-    woken++;
+    __atomic_fetch_add(&woken, 1, __ATOMIC_RELAXED);
     return 0;
 }
 

@@ -4,6 +4,8 @@
  *
  * A ring of items, its counters and flags are guarded by `lock`. Nobody sleeps under it: a strand
  * that finds the queue empty (or full) waits on the signal `items` (or `space`) and tries again.
+ * That it is empty, or full, it sees without the lock: what it does next, arming the signal, is in
+ * one order with the raise that follows the next put or get.
  * Each put raises `items` for one waiter, each get raises `space` for one; a shutdown raises both
  * for all. A waiter that was woken tries this queue before anything else it may select on, so
  * that the wake-up meant for the item is not lost on a strand that goes away with something else.
@@ -26,7 +28,8 @@ struct weft_queue {
     size_t item_bytes, items_max; /* constant after open, as is ring */
     char *ring;
     weft_lock lock;         /* guards what follows, up to the signals */
-    size_t first, count;    /* the items: count of them from slot first on */
+    size_t first;           /* the slot of the first item */
+    size_t count;           /* how many there are; read without the lock, too, as is shut */
     size_t unfinished;      /* items put whose work is not done */
     bool shut;              /* puts fail */
     struct ready_fd ready;  /* readable: a get would not wait */
@@ -76,13 +79,32 @@ static void update_ready(weft_queue *queue)
     ready_fd_set(&queue->ready, queue->count || queue->shut);
 }
 
+/* Whether a put, or a get, would have to wait. relaxed, all: sync/signal.h orders them. */
+static bool looks_full(const weft_queue *queue)
+{
+    return load_relaxed(&queue->count) == queue->items_max && !load_relaxed(&queue->shut);
+}
+
+static bool looks_empty(const weft_queue *queue)
+{
+    return load_relaxed(&queue->count) == 0 && !load_relaxed(&queue->shut);
+}
+
+/* Under the lock. */
+static void set_count(weft_queue *queue, size_t count)
+{
+    store_relaxed(&queue->count, count); /* relaxed: as above */
+}
+
 int queue_try_put(weft_queue *queue, const void *item)
 {
+    if (looks_full(queue))
+        return -EAGAIN;
     weft_lock_lock(&queue->lock);
     int rc = queue->shut ? -EPIPE : queue->count == queue->items_max ? -EAGAIN : 0;
     if (rc == 0) {
         memcpy(slot(queue, queue->count), item, queue->item_bytes);
-        queue->count++;
+        set_count(queue, queue->count + 1);
         queue->unfinished++;
         update_ready(queue);
     }
@@ -94,12 +116,14 @@ int queue_try_put(weft_queue *queue, const void *item)
 
 int queue_try_get(weft_queue *queue, void *ret_item)
 {
+    if (looks_empty(queue))
+        return -EAGAIN;
     weft_lock_lock(&queue->lock);
     int rc = queue->count ? 0 : queue->shut ? -EPIPE : -EAGAIN;
     if (rc == 0) {
         memcpy(ret_item, slot(queue, 0), queue->item_bytes);
         queue->first = queue->first + 1 == queue->items_max ? 0 : queue->first + 1;
-        queue->count--;
+        set_count(queue, queue->count - 1);
         update_ready(queue);
     }
     weft_lock_release(&queue->lock);
@@ -165,10 +189,10 @@ void weft_queue_shutdown(weft_queue *queue, bool discard)
 {
     bool all_done = false;
     weft_lock_lock(&queue->lock);
-    queue->shut = true;
+    store_relaxed(&queue->shut, true); /* relaxed: as above */
     if (discard) {
         all_done = done(queue, queue->count);
-        queue->count = 0;
+        set_count(queue, 0);
     }
     update_ready(queue);
     weft_lock_release(&queue->lock);
