@@ -16,7 +16,8 @@
  *
  * No wake-up is lost. Putting: the task is stored, full fence, then `searching`, `watched` and
  * `sleeping` are read. Sleeping: those are written, then (seq_cst) all queues are looked at again.
- * One of them sees the other. A searcher or a watcher clears its mark before that last look.
+ * One of them sees the other. A searcher or a watcher clears its mark before that last look; so
+ * does whoever set the mark to wake a searcher, and found that all had been woken just then.
  *
  * Sources: Go's scheduler (spinning Ms) and tokio's (one searcher, "rewritten scheduler", 2019).
  */
@@ -84,25 +85,58 @@ static bool wake_one(void)
     return false;
 }
 
+/* Whether a worker sleeps whom nobody has woken. */
+static bool one_sleeps(void)
+{
+    unsigned n = share_workers();
+    for (unsigned i = 0; i < n; i++)
+        if (load_seq_cst(&workers[i]->asleep) == WORKER_ASLEEP) /* seq_cst: see the top */
+            return true;
+    return false;
+}
+
+static bool some_left(void)
+{
+    if (load_seq_cst(&outside_count)) /* seq_cst, both: in one order with going to sleep */
+        return true;
+    unsigned n = share_workers();
+    for (unsigned i = 0; i < n; i++) {
+        struct deque *deque = &workers[i]->deque;
+        uint64_t top = load_seq_cst(&deque->top);
+        if ((int64_t)(load_seq_cst(&deque->bottom) - top) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Has somebody search, if nobody does. False: it had the mark, and found nobody. */
+static bool find_searcher(void)
+{
+    uint32_t nobody = 0;
+    /* relaxed, all: the caller's fence orders them */
+    if (load_relaxed(&searching))
+        return true;
+    if (!load_relaxed(&sleeping) && load_relaxed(&joined) >= load_relaxed(&workers_max))
+        return true;
+    if (!cas_seq_cst(&searching, &nobody, 1)) /* seq_cst: in one order with those of searchers */
+        return true;
+    if (wake_one())
+        return true;
+    store_seq_cst(&searching, 0); /* as above */
+    return share_workers() < load_relaxed(&workers_max) && make_worker();
+}
+
 /* A task has been put, by a worker or another thread (NULL); lone: into an empty deque. */
 static void notify(const struct worker *worker, bool lone)
 {
     if (worker && load_relaxed(&workers_max) == 1)
         return;                              /* there is nobody else */
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the seq_cst stores in share_sleep() */
-    /* relaxed, all: the fence orders them */
-    if (load_relaxed(&searching) || (lone && load_relaxed(&watched)))
+    if (lone && load_relaxed(&watched))      /* relaxed: the fence orders it */
         return;
-    if (!load_relaxed(&sleeping) && load_relaxed(&joined) >= load_relaxed(&workers_max))
-        return;
-    uint32_t nobody = 0;
-    if (!cas_seq_cst(&searching, &nobody, 1)) /* seq_cst: in one order with those of searchers */
-        return;
-    if (wake_one())
-        return;
-    store_seq_cst(&searching, 0); /* as above */
-    if (share_workers() < load_relaxed(&workers_max))
-        make_worker();
+    /* Whoever put a task while the mark was there has relied on it. */
+    while (!find_searcher() && some_left() && one_sleeps()) {
+    }
 }
 
 static void put_outside(struct task *task)
@@ -178,20 +212,6 @@ static struct task *steal(struct worker *thief)
                 return task;
     }
     return NULL;
-}
-
-static bool some_left(void)
-{
-    if (load_seq_cst(&outside_count)) /* seq_cst, both: in one order with going to sleep */
-        return true;
-    unsigned n = share_workers();
-    for (unsigned i = 0; i < n; i++) {
-        struct deque *deque = &workers[i]->deque;
-        uint64_t top = load_seq_cst(&deque->top);
-        if ((int64_t)(load_seq_cst(&deque->bottom) - top) > 0)
-            return true;
-    }
-    return false;
 }
 
 struct task *share_take(struct worker *worker, bool to_search)
