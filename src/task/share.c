@@ -232,8 +232,13 @@ struct task *share_take(struct worker *worker, bool to_search)
 
 struct task *share_take_old(struct worker *worker)
 {
-    struct task *task = load_relaxed(&outside_count) ? take_outside(1) : NULL; /* a guess */
-    return task ? task : deque_steal(&worker->deque);
+    struct task *task = NULL;
+    worker->own_turn = !worker->own_turn;
+    if (worker->own_turn)
+        task = deque_steal(&worker->deque);
+    if (!task && load_relaxed(&outside_count)) /* relaxed: a guess */
+        task = take_outside(1);
+    return task || worker->own_turn ? task : deque_steal(&worker->deque);
 }
 
 /* The watcher sleeps a bounded time, the longer it has watched for nothing the longer. */
@@ -269,6 +274,26 @@ void share_rouse(struct worker *worker)
         store_seq_cst(&searching, 0); /* seq_cst: see the top; it will look anyway */
 }
 
+/* Whether a worker that has just slept has something of its own to do first. */
+static bool is_busy(const struct worker *worker)
+{
+    const struct timer *timer = worker->timers.root;
+    /* relaxed: a guess */
+    return worker->ready || load_relaxed(&worker->inbox) || (timer && timer->at_ns <= weft_now());
+}
+
+/* The watcher stops. True: it shall search for what was left to it; or if it is busy, another. */
+static bool end_watch(const struct worker *worker)
+{
+    store_seq_cst(&watched, 0); /* seq_cst: see the top */
+    if (!some_left())
+        return false;
+    bool busy = is_busy(worker);
+    if (busy)
+        notify(worker, false);
+    return !busy;
+}
+
 bool share_sleep(struct worker *worker, weft_deadline deadline)
 {
     bool nothing = share_doze(worker);
@@ -277,9 +302,12 @@ bool share_sleep(struct worker *worker, weft_deadline deadline)
     bool watches = load_seq_cst(&sleeping) < share_workers() && cas_seq_cst(&watched, &nobody, 1);
     if (watches)
         deadline = weft_sooner(deadline, watch_until(worker));
-    if (nothing && !(watches && some_left()))
+    if (nothing && watches)
+        nothing = !some_left();
+    if (nothing)
         worker->reactor->ops->wait(worker->reactor, deadline);
-    if (watches)
-        store_seq_cst(&watched, 0);
-    return rouse(worker);
+    bool woken = rouse(worker);
+    bool found = watches && end_watch(worker);
+    /* What is left is taken even if another was woken for it, who may be long in coming. */
+    return woken || found || (!nothing && !is_busy(worker));
 }

@@ -92,3 +92,63 @@ TEST(two_who_put_at_the_same_time_do_not_rely_on_each_other)
     EXPECT_EQ(crew[0].asleep, WORKER_WOKEN_TO_SEARCH);
     EXPECT_EQ(wakes, 1);
 }
+
+static void leave_a_lone_task_and_give_the_watcher_something_of_its_own(void)
+{
+    while_asleep = NULL;
+    share_put(&crew[1], &first);
+    EXPECT_EQ(wakes, 0); /* the watcher would find it */
+    crew[0].ready = &second;
+}
+
+TEST(a_watcher_that_gets_something_else_to_do_passes_its_watch_on)
+{
+    assemble(3);
+    EXPECT_TRUE(share_doze(&crew[2]));
+    while_asleep = leave_a_lone_task_and_give_the_watcher_something_of_its_own;
+    EXPECT_FALSE(share_sleep(&crew[0], WEFT_FOREVER));
+    EXPECT_EQ(crew[2].asleep, WORKER_WOKEN_TO_SEARCH);
+}
+
+static void leave_a_lone_task(void)
+{
+    while_asleep = NULL;
+    share_put(&crew[1], &first);
+}
+
+TEST(a_watcher_whose_time_is_up_looks_itself)
+{
+    assemble(3);
+    EXPECT_TRUE(share_doze(&crew[2]));
+    while_asleep = leave_a_lone_task;
+    EXPECT_TRUE(share_sleep(&crew[0], WEFT_FOREVER));
+    EXPECT_EQ(wakes, 0);
+    EXPECT_TRUE(share_take(&crew[0], true) == &first);
+}
+
+TEST(nobody_spins_while_one_who_was_woken_is_on_its_way)
+{
+    assemble(3);
+    EXPECT_TRUE(share_doze(&crew[2]));
+    share_put(&crew[1], &first);
+    share_put(&crew[1], &second);
+    EXPECT_EQ(crew[2].asleep, WORKER_WOKEN_TO_SEARCH);
+    EXPECT_TRUE(share_take(&crew[0], false) == NULL); /* somebody is looking */
+    EXPECT_TRUE(share_sleep(&crew[0], WEFT_FOREVER)); /* but not yet */
+    EXPECT_TRUE(share_take(&crew[0], true) == &first);
+}
+
+static struct task many[4];
+
+TEST(a_workers_oldest_task_has_its_turn_whatever_comes_from_outside)
+{
+    assemble(1);
+    share_put(&crew[0], &first);
+    for (unsigned i = 0; i < 4; i++)
+        share_put(NULL, &many[i]);
+    bool had_its_turn = false;
+    for (unsigned i = 0; i < 3; i++)
+        had_its_turn |= share_take_old(&crew[0]) == &first;
+    EXPECT_TRUE(had_its_turn);
+    EXPECT_TRUE(outside_count);
+}
