@@ -124,7 +124,9 @@ struct reactor_ops {
     /*
      * A descriptor, for a foreign event loop, that is readable when wait() would find something, or
      * after wake(). That holds after a wait() that returned 0: what was started or cancelled since
-     * has yet to be submitted. It may be readable for nothing. Borrowed; constant.
+     * has yet to be submitted. It may be readable for nothing. An epoll may watch it
+     * for the reactor's own thread. Borrowed; constant.
+     * Returns  it; -EBUSY: something is under way, the first time; -EMFILE, -ENOMEM.
      */
     int (*fd)(struct reactor *reactor);
 };

@@ -26,6 +26,9 @@
  *
  * The ring is made for one thread, whose completions are worked out only when it enters the kernel
  * (DEFER_TASKRUN, Linux 6.1), or with less than that on older kernels, down to 5.10 (levels[]).
+ * Deferred completions do not wake an epoll that the ring lies in (as of Linux 6.18), so a ring
+ * that a foreign loop shall watch is replaced by one that does not defer them.
+ *
  * The kernel keeps completions for which there is no room; until they are taken old kernels accept
  * nothing (EBUSY), newer ones say so by a flag. What the kernel cannot take, for want of memory
  * (EAGAIN), is offered again every RETRY_NS.
@@ -460,14 +463,6 @@ static void wake(struct reactor *reactor)
     waker_wake(&of(reactor)->waker);
 }
 
-static int expose(struct reactor *reactor)
-{
-    struct uring *u = of(reactor);
-    waker_expose(&u->waker);
-    (void)io_uring_submit(&u->ring);
-    return u->ring.ring_fd;
-}
-
 /* Opening and closing. */
 
 #define BEST (IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG)
@@ -526,6 +521,33 @@ static int open_kernel(struct uring *u, int version)
 close_ring:
     io_uring_queue_exit(&u->ring);
     return rc;
+}
+
+/* Nothing is under way but the waker's poll, which is made anew. */
+static int stop_deferring(struct uring *u)
+{
+    struct io_uring ring;
+    int rc = open_ring(&ring, 600);
+    if (rc < 0)
+        return rc;
+    io_uring_queue_exit(&u->ring);
+    u->ring = ring;
+    (void)io_uring_ring_dontfork(&u->ring);
+    listen_to_waker(u);
+    return 0;
+}
+
+static int expose(struct reactor *reactor)
+{
+    struct uring *u = of(reactor);
+    int rc = 0;
+    if (u->ring.flags & IORING_SETUP_DEFER_TASKRUN)
+        rc = u->base.under_way ? -EBUSY : stop_deferring(u);
+    if (rc < 0)
+        return rc;
+    waker_expose(&u->waker);
+    (void)io_uring_submit(&u->ring);
+    return u->ring.ring_fd;
 }
 
 static int open_reactor(struct reactor **ret)

@@ -5,7 +5,8 @@
  * Every thread is joined, so that when a group is closed its threads, with their stacks and their
  * thread-locals, are gone. A thread moves itself to the `ended` list as its last act; the next
  * start joins what is there, so that a group that starts a million threads one after the other does
- * not collect a million dead ones.
+ * not collect a million dead ones. Whoever joins all waits for the last one to move itself, and
+ * only then for the kernel: a task must not keep its worker's thread from others.
  *
  * A thread inherits the signal mask of the strand that starts it, like any pthread.
  */
@@ -44,11 +45,11 @@ static void *thread_main(void *arg)
     thread->body(thread->ctx);
     locals_drop(strand_self());
     weft_lock_lock(&set->lock);
-    if (!list_empty(&thread->link)) { /* else thread_set_join() has taken it out to wait for it */
-        list_remove(&thread->link);
-        list_push_back(&set->ended, &thread->link);
-        set->ended_count++;
-    }
+    list_remove(&thread->link);
+    list_push_back(&set->ended, &thread->link);
+    set->ended_count++;
+    if (list_empty(&set->live))
+        signal_raise(&set->gone, UINT32_MAX);
     weft_lock_release(&set->lock);
     return NULL;
 }
@@ -62,14 +63,6 @@ static struct thread *take_ended(struct thread_set *set, unsigned but)
         link = list_pop_front(&set->ended);
         set->ended_count--;
     }
-    weft_lock_release(&set->lock);
-    return link ? CONTAINER(link, struct thread, link) : NULL;
-}
-
-static struct thread *take_live(struct thread_set *set)
-{
-    weft_lock_lock(&set->lock);
-    struct list *link = list_pop_front(&set->live);
     weft_lock_release(&set->lock);
     return link ? CONTAINER(link, struct thread, link) : NULL;
 }
@@ -123,10 +116,18 @@ int thread_start(struct thread_set *set, void (*body)(void *ctx), void *ctx)
     return rc;
 }
 
+static int attempt_gone(void *ctx)
+{
+    struct thread_set *set = ctx;
+    weft_lock_lock(&set->lock);
+    int rc = list_empty(&set->live) ? 0 : -EAGAIN;
+    weft_lock_release(&set->lock);
+    return rc;
+}
+
 void thread_set_join(struct thread_set *set)
 {
-    for (struct thread *thread; (thread = take_live(set));)
-        join(thread); /* it is in no list any more, and stays out */
+    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER, PARK_SHIELDED);
     join_ended(set, 0);
 }
 

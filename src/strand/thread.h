@@ -8,11 +8,13 @@
 #include <weft/lock.h>
 
 #include "base/list.h"
+#include "sync/signal.h"
 
 struct thread_set {
     weft_lock lock;
     struct list live, ended; /* guarded by the lock */
     unsigned ended_count;    /* guarded by the lock */
+    struct signal gone;      /* raised under the lock: live is empty */
     const char *name;        /* borrowed; threads are called NAME-0, NAME-1, ... */
     size_t stack_bytes;      /* 0: the system's default */
     uint64_t started;        /* guarded by the lock */
@@ -27,7 +29,7 @@ void thread_set_init(struct thread_set *set, const char *name, size_t stack_byte
  */
 int thread_start(struct thread_set *set, void (*body)(void *ctx), void *ctx);
 
-/* Joins all; waits for those that still run. Not from one of them. */
+/* Waits for those that still run, as any strand waits, and joins all. Not from one of them. */
 void thread_set_join(struct thread_set *set);
 
 #endif

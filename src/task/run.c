@@ -2,9 +2,10 @@
 /*
  * task/run.c: a worker without a thread of its own: somebody else's loop calls it.
  *
- * Between two calls the worker counts as asleep, so that whoever puts a task somewhere wakes its
- * reactor. The descriptor for the foreign loop is an epoll of two others: the reactor's own, and a
- * timer that is set, at the end of each call, to the time of the earliest sleeping task.
+ * Between two calls the thread is no worker but a foreign thread, as its loop may start and wake
+ * tasks; and the worker counts as asleep, so that whoever does so wakes its reactor. The descriptor
+ * for the foreign loop is an epoll of two others: the reactor's own, and a timer that is set, at
+ * the end of each call, to the time of the earliest sleeping task.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -53,6 +54,21 @@ static void set_timer(const struct worker *worker)
         timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
+static void come_back(struct worker *worker)
+{
+    worker_current = worker;
+    share_rouse(worker);
+}
+
+/* more: there is something to do already; the descriptor shall say so. */
+static void go_away(struct worker *worker, bool more)
+{
+    worker_current = NULL;
+    if (!share_doze(worker) || more)
+        worker->reactor->ops->wake(worker->reactor);
+    set_timer(worker);
+}
+
 static int embedded_worker(struct worker **ret)
 {
     if (worker_current && worker_current->running)
@@ -68,7 +84,8 @@ int weft_run_fd(void)
         rc = open_fds(worker);
     if (rc < 0)
         return rc;
-    set_timer(worker);
+    come_back(worker);
+    go_away(worker, worker->ready);
     return watch_fd;
 }
 
@@ -78,15 +95,12 @@ int weft_run_once(weft_deadline deadline)
     int rc = embedded_worker(&worker);
     if (rc < 0)
         return rc;
-    share_rouse(worker);
+    come_back(worker);
     unsigned ran = worker_run_ready(worker, TURNS_MAX);
     while (!ran && weft_left(deadline)) {
-        worker_sleep(worker, deadline);
-        ran = worker_run_ready(worker, TURNS_MAX);
+        ran = worker_sleep(worker, deadline);
+        ran += worker_run_ready(worker, TURNS_MAX);
     }
-    if (!share_doze(worker) || ran >= TURNS_MAX)
-        worker->reactor->ops->wake(
-            worker->reactor); /* there is more: the descriptor shall say so */
-    set_timer(worker);
+    go_away(worker, ran >= TURNS_MAX);
     return ran ? (int)ran : -ETIMEDOUT;
 }

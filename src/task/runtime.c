@@ -28,6 +28,9 @@ static unsigned most;     /* guarded: how many there may be; 0: not yet known */
 static uint32_t prepared; /* atomic: 1: there is a worker */
 static uint32_t broken;   /* atomic: 1: the workers have stayed behind in the parent of a fork */
 
+/* The calling thread's, if it runs the program's tasks in its own loop. */
+static __thread struct worker *embedded __attribute__((tls_model("initial-exec")));
+
 /* A worker on its way. */
 struct making {
     struct worker *worker;
@@ -68,14 +71,14 @@ static void *worker_main(void *ctx)
     pthread_setname_np(pthread_self(), "weft-worker");
     int rc = overflow_watch();
     if (rc == 0)
-        rc = worker_init(worker, making->number);
+        rc = worker_init(worker, making->number, false);
     making->result = rc;
     store_release(&making->said, 1); /* pairs with the acquire in make() */
     futex_wake(&making->said, 1);    /* by address: the maker may be gone */
     while (rc == 0) {
         while (worker_run_ready(worker, UINT32_MAX)) {
         }
-        worker_sleep(worker, WEFT_FOREVER);
+        (void)worker_sleep(worker, WEFT_FOREVER);
     }
     return NULL;
 }
@@ -156,14 +159,16 @@ static int embed(void)
     int rc = install(1);
     if (rc == 0)
         rc = overflow_watch();
-    worker->embedded = true;
     if (rc == 0)
-        rc = worker_init(worker, 0);
-    if (rc < 0)
+        rc = worker_init(worker, 0, true);
+    if (rc < 0) {
         free(worker);
-    else
-        made = 1;
-    return rc;
+        return rc;
+    }
+    made = 1;
+    embedded = worker;
+    worker_current = NULL; /* until run.c says otherwise */
+    return 0;
 }
 
 int runtime_embed(struct worker **ret)
@@ -175,9 +180,9 @@ int runtime_embed(struct worker **ret)
     if (rc == 0)
         store_release(&prepared, 1); /* pairs with the acquire in task_prepare() */
     guard_unlock(&guard);
-    if (rc == 0 && (!worker_current || !worker_current->embedded))
+    if (rc == 0 && !embedded)
         rc = -EBUSY;
     if (rc == 0)
-        *ret = worker_current;
+        *ret = embedded;
     return rc;
 }

@@ -6,7 +6,8 @@
 #include "task/worker.h"
 
 /*
- * Makes the calling thread the only worker of the program, if it is not yet.
+ * Makes the calling thread the only worker of the program, if it is not yet: one that is in a loop
+ * of its own now, and makes itself worker_current to run tasks.
  * Returns  0; -EBUSY: there are workers, or another thread is; -ECHILD: after a fork; -ENOMEM, or
  *          what a reactor's open() says.
  */

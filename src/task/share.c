@@ -16,7 +16,8 @@
  *
  * No wake-up is lost. Putting: the task is stored, full fence, then `searching`, `watched` and
  * `sleeping` are read. Sleeping: those are written, then (seq_cst) all queues are looked at again.
- * One of them sees the other. A searcher or a watcher clears its mark before that last look.
+ * One of them sees the other. A searcher or a watcher clears its mark before that last look; so
+ * does whoever set the mark to wake a searcher, and found that all had been woken just then.
  *
  * Sources: Go's scheduler (spinning Ms) and tokio's (one searcher, "rewritten scheduler", 2019).
  */
@@ -84,25 +85,58 @@ static bool wake_one(void)
     return false;
 }
 
+/* Whether a worker sleeps whom nobody has woken. */
+static bool one_sleeps(void)
+{
+    unsigned n = share_workers();
+    for (unsigned i = 0; i < n; i++)
+        if (load_seq_cst(&workers[i]->asleep) == WORKER_ASLEEP) /* seq_cst: see the top */
+            return true;
+    return false;
+}
+
+static bool some_left(void)
+{
+    if (load_seq_cst(&outside_count)) /* seq_cst, both: in one order with going to sleep */
+        return true;
+    unsigned n = share_workers();
+    for (unsigned i = 0; i < n; i++) {
+        struct deque *deque = &workers[i]->deque;
+        uint64_t top = load_seq_cst(&deque->top);
+        if ((int64_t)(load_seq_cst(&deque->bottom) - top) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Has somebody search, if nobody does. False: it had the mark, and found nobody. */
+static bool find_searcher(void)
+{
+    uint32_t nobody = 0;
+    /* relaxed, all: the caller's fence orders them */
+    if (load_relaxed(&searching))
+        return true;
+    if (!load_relaxed(&sleeping) && load_relaxed(&joined) >= load_relaxed(&workers_max))
+        return true;
+    if (!cas_seq_cst(&searching, &nobody, 1)) /* seq_cst: in one order with those of searchers */
+        return true;
+    if (wake_one())
+        return true;
+    store_seq_cst(&searching, 0); /* as above */
+    return share_workers() < load_relaxed(&workers_max) && make_worker();
+}
+
 /* A task has been put, by a worker or another thread (NULL); lone: into an empty deque. */
 static void notify(const struct worker *worker, bool lone)
 {
     if (worker && load_relaxed(&workers_max) == 1)
         return;                              /* there is nobody else */
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the seq_cst stores in share_sleep() */
-    /* relaxed, all: the fence orders them */
-    if (load_relaxed(&searching) || (lone && load_relaxed(&watched)))
+    if (lone && load_relaxed(&watched))      /* relaxed: the fence orders it */
         return;
-    if (!load_relaxed(&sleeping) && load_relaxed(&joined) >= load_relaxed(&workers_max))
-        return;
-    uint32_t nobody = 0;
-    if (!cas_seq_cst(&searching, &nobody, 1)) /* seq_cst: in one order with those of searchers */
-        return;
-    if (wake_one())
-        return;
-    store_seq_cst(&searching, 0); /* as above */
-    if (share_workers() < load_relaxed(&workers_max))
-        make_worker();
+    /* Whoever put a task while the mark was there has relied on it. */
+    while (!find_searcher() && some_left() && one_sleeps()) {
+    }
 }
 
 static void put_outside(struct task *task)
@@ -180,20 +214,6 @@ static struct task *steal(struct worker *thief)
     return NULL;
 }
 
-static bool some_left(void)
-{
-    if (load_seq_cst(&outside_count)) /* seq_cst, both: in one order with going to sleep */
-        return true;
-    unsigned n = share_workers();
-    for (unsigned i = 0; i < n; i++) {
-        struct deque *deque = &workers[i]->deque;
-        uint64_t top = load_seq_cst(&deque->top);
-        if ((int64_t)(load_seq_cst(&deque->bottom) - top) > 0)
-            return true;
-    }
-    return false;
-}
-
 struct task *share_take(struct worker *worker, bool to_search)
 {
     uint32_t nobody = 0;
@@ -212,8 +232,13 @@ struct task *share_take(struct worker *worker, bool to_search)
 
 struct task *share_take_old(struct worker *worker)
 {
-    struct task *task = load_relaxed(&outside_count) ? take_outside(1) : NULL; /* a guess */
-    return task ? task : deque_steal(&worker->deque);
+    struct task *task = NULL;
+    worker->own_turn = !worker->own_turn;
+    if (worker->own_turn)
+        task = deque_steal(&worker->deque);
+    if (!task && load_relaxed(&outside_count)) /* relaxed: a guess */
+        task = take_outside(1);
+    return task || worker->own_turn ? task : deque_steal(&worker->deque);
 }
 
 /* The watcher sleeps a bounded time, the longer it has watched for nothing the longer. */
@@ -249,6 +274,26 @@ void share_rouse(struct worker *worker)
         store_seq_cst(&searching, 0); /* seq_cst: see the top; it will look anyway */
 }
 
+/* Whether a worker that has just slept has something of its own to do first. */
+static bool is_busy(const struct worker *worker)
+{
+    const struct timer *timer = worker->timers.root;
+    /* relaxed: a guess */
+    return worker->ready || load_relaxed(&worker->inbox) || (timer && timer->at_ns <= weft_now());
+}
+
+/* The watcher stops. True: it shall search for what was left to it; or if it is busy, another. */
+static bool end_watch(const struct worker *worker)
+{
+    store_seq_cst(&watched, 0); /* seq_cst: see the top */
+    if (!some_left())
+        return false;
+    bool busy = is_busy(worker);
+    if (busy)
+        notify(worker, false);
+    return !busy;
+}
+
 bool share_sleep(struct worker *worker, weft_deadline deadline)
 {
     bool nothing = share_doze(worker);
@@ -257,9 +302,12 @@ bool share_sleep(struct worker *worker, weft_deadline deadline)
     bool watches = load_seq_cst(&sleeping) < share_workers() && cas_seq_cst(&watched, &nobody, 1);
     if (watches)
         deadline = weft_sooner(deadline, watch_until(worker));
-    if (nothing && !(watches && some_left()))
+    if (nothing && watches)
+        nothing = !some_left();
+    if (nothing)
         worker->reactor->ops->wait(worker->reactor, deadline);
-    if (watches)
-        store_seq_cst(&watched, 0);
-    return rouse(worker);
+    bool woken = rouse(worker);
+    bool found = watches && end_watch(worker);
+    /* What is left is taken even if another was woken for it, who may be long in coming. */
+    return woken || found || (!nothing && !is_busy(worker));
 }

@@ -25,7 +25,7 @@ unsigned share_workers(void);
 bool share_put(struct worker *worker, struct task *task);
 
 /*
- * An unstarted task from outside or from another worker. to_search: the caller was woken for that.
+ * An unstarted task from outside or from another worker. to_search: share_sleep() has said so.
  * NULL: there is none, or somebody else is looking.
  */
 struct task *share_take(struct worker *worker, bool to_search);
@@ -35,7 +35,7 @@ struct task *share_take_old(struct worker *worker);
 
 /*
  * Sleeps in the reactor until there may be something to do.
- * Returns  true: the worker was woken to search.
+ * Returns  true: the worker shall search, as it was woken for that or did not sleep.
  */
 bool share_sleep(struct worker *worker, weft_deadline deadline);
 

@@ -121,11 +121,13 @@ static inline struct task *next_task(struct worker *worker)
 {
     if (worker->turns == 0)
         return NULL;
-    worker->turns--;
     struct task *task = NULL;
     if (deque_count(&worker->deque))
         task = next_unstarted(worker);
-    return task ? task : ready_pop(worker);
+    if (!task)
+        task = ready_pop(worker);
+    worker->turns -= task != NULL;
+    return task;
 }
 
 /*
@@ -293,48 +295,50 @@ static void look_around(struct worker *worker)
     read_inbox(worker);
 }
 
-/* By the loop: goes on with a task, or an unstarted one. */
-static void run(struct worker *worker, struct task *task)
+/* By the loop: goes on with a task, or an unstarted one, and then others. Returns how many. */
+static unsigned run(struct worker *worker, struct task *task, unsigned most)
 {
+    worker->turns = most - 1;
     if (!task->started)
         begin(worker, task);
     go_to(worker, NULL, task);
+    return most - worker->turns;
 }
 
 unsigned worker_run_ready(struct worker *worker, unsigned most)
 {
     unsigned ran = 0;
     while (ran < most) {
-        worker->turns = most - ran < WORKER_TURNS ? most - ran : WORKER_TURNS;
-        unsigned turns = worker->turns;
+        unsigned turns = most - ran < WORKER_TURNS ? most - ran : WORKER_TURNS;
+        worker->turns = turns;
         look_around(worker);
         struct task *task = share_take_old(worker);
         if (!task)
             task = next_task(worker);
         if (!task && !(task = share_take(worker, false)))
             break;
-        run(worker, task);
-        ran += 1 + turns - worker->turns;
+        ran += run(worker, task, turns);
     }
     return ran;
 }
 
-void worker_sleep(struct worker *worker, weft_deadline deadline)
+unsigned worker_sleep(struct worker *worker, weft_deadline deadline)
 {
     if (worker->timers.root) {
         weft_deadline timer = { worker->timers.root->at_ns };
         deadline = weft_sooner(deadline, timer);
     }
     if (!share_sleep(worker, deadline))
-        return;
+        return 0;
     struct task *task = share_take(worker, true);
-    if (task)
-        run(worker, task);
+    return task ? run(worker, task, WORKER_TURNS) : 0;
 }
 
-int worker_init(struct worker *worker, unsigned number)
+int worker_init(struct worker *worker, unsigned number, bool exposed)
 {
     int rc = reactor_open(&worker->reactor);
+    if (rc == 0 && exposed && (rc = worker->reactor->ops->fd(worker->reactor)) < 0)
+        worker->reactor->ops->close(worker->reactor);
     if (rc < 0)
         return rc;
     worker->number = number;

@@ -21,7 +21,6 @@ struct worker {
     uint32_t asleep;                  /* atomic: whoever swaps it from 1 to 0 wakes the reactor */
     unsigned number;                  /* constant, as is reactor */
     struct reactor *reactor;
-    bool embedded;       /* constant: it runs in somebody else's loop (run.c) */
     struct task *running /* own, as is the rest; NULL: the loop */
         __attribute__((aligned(64)));
     unsigned turns;    /* how many more switches until the loop looks around */
@@ -31,6 +30,7 @@ struct worker {
     struct stack_cache stacks;
     struct timers timers;
     bool dozes;            /* counts as asleep (share.c) */
+    bool own_turn;         /* whose oldest task was looked for last: its own (share.c) */
     int64_t watch_ns;      /* how long it has slept as the watcher (share.c) */
     void *loop_sp;         /* the loop's stack while a task runs */
     int *error;            /* the thread's errno */
@@ -43,14 +43,15 @@ struct worker {
 
 enum { WORKER_TURNS = 61 };
 
-/* The calling thread's, if it is one. */
+/* The calling thread's, if it is one; not while it is in a loop of its own (run.c). */
 extern __thread struct worker *worker_current __attribute__((tls_model("initial-exec")));
 
 /*
- * Makes the calling thread a worker: *worker is zeroed memory that stays for ever.
+ * Makes the calling thread a worker: *worker is zeroed memory that stays for ever. exposed: a
+ * foreign loop shall watch its reactor.
  * Returns  0; what reactor_open() says.
  */
-int worker_init(struct worker *worker, unsigned number);
+int worker_init(struct worker *worker, unsigned number, bool exposed);
 
 /*
  * Runs what can run, until nothing can or `most` tasks were gone on with. Returns how many; by the
@@ -58,7 +59,7 @@ int worker_init(struct worker *worker, unsigned number);
  */
 unsigned worker_run_ready(struct worker *worker, unsigned most);
 
-/* Waits until something can run, or until the deadline. */
-void worker_sleep(struct worker *worker, weft_deadline deadline);
+/* Waits until something can run, or until the deadline. Returns how many ran already, as above. */
+unsigned worker_sleep(struct worker *worker, weft_deadline deadline);
 
 #endif
