@@ -22,6 +22,8 @@ struct stack {
     struct slab *slab;  /* constant */
     struct stack *next; /* whoever keeps it free: the one that became free before */
     char *low;          /* constant: the lowest byte that may be used */
+    void *user;         /* the record below it while it is in use; NULL: it is free. Debuggers look
+                           here (scripts/gdb/weft.py) */
     unsigned valgrind;  /* constant: its number there (annotate.h) */
 };
 

@@ -21,6 +21,7 @@ struct task *task_new(size_t stack_bytes, size_t beside_bytes, void **ret_beside
     struct task *task = (struct task *)below(stack, sizeof *task);
     *task = (struct task){ .stack = stack, .beside = below(task, beside_bytes), .holders = 1 };
     task->strand.ops = &task_ops;
+    stack->user = task;
     if (ret_beside)
         *ret_beside = task->beside;
     return task;
@@ -40,6 +41,8 @@ void task_start(struct task *task, void (*body)(void *ctx), void *ctx)
 void task_release(struct task *task)
 {
     /* acquire: pairs with the acq_rel of the other holder, who has let go */
-    if (load_acquire(&task->holders) == 1 || sub_acq_rel(&task->holders, 1) == 1)
+    if (load_acquire(&task->holders) == 1 || sub_acq_rel(&task->holders, 1) == 1) {
+        task->stack->user = NULL;
         stack_give(own_cache(), task->stack);
+    }
 }

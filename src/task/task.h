@@ -18,7 +18,7 @@ struct worker;
 
 struct task {
     struct strand strand;  /* first: park knows a task as a strand */
-    void *sp;              /* of its stack while it does not run */
+    void *sp;              /* of its stack while it does not run; NULL: before it and after it */
     struct worker *worker; /* constant from its start on: where it runs */
     struct task *next;     /* in whichever list it waits to run */
     struct timer timer;    /* own and its worker's: set while it sleeps until a deadline */

@@ -65,6 +65,7 @@ static void bury(struct worker *worker)
     struct task *task = worker->ended;
     worker->ended = NULL;
     annotate_end(task->fiber);
+    task->sp = NULL;
     task_release(task);
 }
 

@@ -309,6 +309,8 @@ TEST(what_is_forced_has_no_substitute)
 TEST(without_descriptors_nothing_opens_and_nothing_leaks)
 {
     struct rlimit limit;
+    open_reactor();
+    close_reactor();
     int lowest = dup(0);
     close(lowest);
     EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);

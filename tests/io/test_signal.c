@@ -96,7 +96,9 @@ TEST(every_other_signal_can_be_forwarded_at_once)
         n += forwarded[signo];
     }
     EXPECT_EQ(n, 31 - 9 + SIGRTMAX - SIGRTMIN + 1);
-    for (int signo = 1; signo < _NSIG; signo++)
+    /* QEMU's user mode needs two, and lets a program's last two go nowhere. */
+    int last = SIGRTMAX - (HARNESS_EMULATED ? 2 : 0);
+    for (int signo = 1; signo <= last; signo++)
         if (forwarded[signo]) {
             raise(signo);
             EXPECT_EQ(next(queue), signo);
