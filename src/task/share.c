@@ -23,11 +23,16 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/futex.h"
 #include "task/share.h"
 
 #define WATCH_NS     WEFT_MS
 #define WATCH_MAX_NS (8 * WEFT_MS)
+
+/* As long as a worker always has newer ones, it begins its own oldest task after that time. More
+   often, and trees of tasks would not be run depth first, and would need many times the memory. */
+#define OLD_NS (100 * WEFT_MS)
 
 enum { BATCH_MAX = 32 };
 
@@ -230,15 +235,27 @@ struct task *share_take(struct worker *worker, bool to_search)
     return task;
 }
 
+/* Whether the deque has not been empty, nor its oldest task been taken here, for OLD_NS. */
+static bool has_old(struct worker *worker)
+{
+    if (!deque_count(&worker->deque)) {
+        worker->old_since_ns = 0;
+        return false;
+    }
+    int64_t now = time_coarse_ns();
+    if (worker->old_since_ns && now - worker->old_since_ns < OLD_NS)
+        return false;
+    bool old = worker->old_since_ns;
+    worker->old_since_ns = now;
+    return old;
+}
+
 struct task *share_take_old(struct worker *worker)
 {
-    struct task *task = NULL;
-    worker->own_turn = !worker->own_turn;
-    if (worker->own_turn)
-        task = deque_steal(&worker->deque);
+    struct task *task = has_old(worker) ? deque_steal(&worker->deque) : NULL;
     if (!task && load_relaxed(&outside_count)) /* relaxed: a guess */
         task = take_outside(1);
-    return task || worker->own_turn ? task : deque_steal(&worker->deque);
+    return task;
 }
 
 /* The watcher sleeps a bounded time, the longer it has watched for nothing the longer. */

@@ -30,7 +30,7 @@ struct worker {
     struct stack_cache stacks;
     struct timers timers;
     bool dozes;            /* counts as asleep (share.c) */
-    bool own_turn;         /* whose oldest task was looked for last: its own (share.c) */
+    int64_t old_since_ns;  /* since when its deque has not been empty (share.c); 0: it is */
     int64_t watch_ns;      /* how long it has slept as the watcher (share.c) */
     void *loop_sp;         /* the loop's stack while a task runs */
     int *error;            /* the thread's errno */
