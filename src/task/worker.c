@@ -94,6 +94,11 @@ static inline void go_to(struct worker *worker, struct task *from, struct task *
 
 static void task_main(void *arg);
 
+void worker_lay_out(struct task *task)
+{
+    task->sp = switch_prepare(task->beside, task_main, task);
+}
+
 /* Gives an unstarted task to this worker for good. */
 static void begin(struct worker *worker, struct task *task)
 {
@@ -101,7 +106,6 @@ static void begin(struct worker *worker, struct task *task)
     task->worker = worker;
     task->strand.reactor = worker->reactor;
     annotate_begin(task->stack->low, task->beside, task->fiber);
-    task->sp = switch_prepare(task->beside, task_main, task);
 }
 
 /* A task that has not started, if it is the turn of those. */
