@@ -135,6 +135,15 @@ static inline struct task *next_task(struct worker *worker)
     return task;
 }
 
+/* Keeps, or brings back, what a strand is about to throw or catch. One may be NULL: no C++ here. */
+static inline void copy_exceptions(void **to, void **from)
+{
+    if (!to || !from)
+        return;
+    to[0] = from[0];
+    to[1] = from[1];
+}
+
 /*
  * A task leaves its stack, for whoever is next, and comes back when it is gone on with. What is
  * the thread's but should be the task's is kept meanwhile.
@@ -145,16 +154,10 @@ static inline void leave(struct worker *worker, struct task *self)
     if (next == self)
         return;
     int *error = worker->error, kept_error = *error;
-    void **exceptions = worker->exceptions, *kept[2] = { NULL, NULL };
-    if (exceptions) {
-        kept[0] = exceptions[0];
-        kept[1] = exceptions[1];
-    }
+    void *exceptions[2] = { NULL, NULL };
+    copy_exceptions(exceptions, worker->exceptions);
     go_to(worker, self, next);
-    if (exceptions) {
-        exceptions[0] = kept[0];
-        exceptions[1] = kept[1];
-    }
+    copy_exceptions(worker->exceptions, exceptions);
     *error = kept_error;
 }
 
@@ -300,13 +303,19 @@ static void look_around(struct worker *worker)
     read_inbox(worker);
 }
 
-/* By the loop: goes on with a task, or an unstarted one, and then others. Returns how many. */
+/*
+ * By the loop: goes on with a task, or an unstarted one, and then others. Somebody else's loop
+ * (run.c) may be in a C++ handler. Returns how many.
+ */
 static unsigned run(struct worker *worker, struct task *task, unsigned most)
 {
     worker->turns = most - 1;
     if (!task->started)
         begin(worker, task);
+    void *exceptions[2] = { NULL, NULL };
+    copy_exceptions(exceptions, worker->exceptions);
     go_to(worker, NULL, task);
+    copy_exceptions(worker->exceptions, exceptions);
     return most - worker->turns;
 }
 
