@@ -76,6 +76,9 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
 {
     struct task_runner *self = (struct task_runner *)runner;
     (void)deadline;
+    int rc = task_prepare(); /* there are workers, unless the user has forked since */
+    if (rc < 0)
+        return rc;
     bool resident = future->release == release;
     struct task *task = resident ? resident_of(future)->task : task_new(self->stack_bytes, 0, NULL);
     if (!task)

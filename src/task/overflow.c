@@ -67,13 +67,24 @@ static void report(const struct task *task)
     (void)!write(STDERR_FILENO, line.text, line.n);
 }
 
+/* As the system does where no handler is: a fault cannot be ignored, a signal that was sent can. */
+static void end_process(int signo, const siginfo_t *info)
+{
+    bool sent = info->si_code <= 0;
+    if (sent && before.sa_handler == SIG_IGN)
+        return;
+    sigaction(signo, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+    if (sent)
+        raise(signo); /* blocked until the handler returns; a fault comes again by itself */
+}
+
 /* Lets happen what would have happened without us. */
 static void pass_on(int signo, siginfo_t *info, void *context)
 {
     if (before.sa_flags & SA_SIGINFO)
         before.sa_sigaction(signo, info, context);
     else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN)
-        sigaction(signo, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL); /* it faults again */
+        end_process(signo, info);
     else
         before.sa_handler(signo);
 }

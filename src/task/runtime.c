@@ -39,10 +39,17 @@ struct making {
     int result;
 };
 
+/* In a child that the user forked. Its only thread may be inside a task, with others waiting to run
+   in this memory: from here on it is a thread, which blocks when it waits. */
 static void after_fork(void)
 {
-    if (made)
-        store_relaxed(&broken, 1); /* relaxed: the child has one thread */
+    if (!made)
+        return;
+    store_relaxed(&broken, 1); /* relaxed: the child has one thread */
+    if (!worker_current)
+        return;
+    worker_current = NULL;
+    strand_renew();
 }
 
 /* WEFT_WORKERS, or as many as CPUs. Returns -EINVAL for nonsense. */

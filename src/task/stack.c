@@ -9,8 +9,8 @@
  *
  * A worker keeps up to CACHED free stacks of the default size in a list of its own, without a lock;
  * they go to the slabs and come from there BATCH at a time. A stack that goes back to its slab and
- * has the page DEEP_BYTES below its top is trimmed: all its pages but the top one are returned to
- * the system.
+ * has a page in memory that is further than DEEP_BYTES below its top is trimmed: all its pages but
+ * the top one are returned to the system.
  *
  * Guards are the lowest GUARD_BYTES of a stack (an eighth of small ones). Three ways, found by
  * trying, forced by WEFT_GUARDS:
@@ -257,12 +257,24 @@ static void refill(struct stack_cache *cache, struct size *size)
     }
 }
 
+/* Whether any page of a stack up to that end is in memory. One of many pages counts as such. */
+static bool is_deep(char *low, const char *end)
+{
+    unsigned char pages[128];
+    size_t n = (size_t)(end - low) / page_bytes;
+    if (n > sizeof pages || mincore(low, n * page_bytes, pages) != 0)
+        return true;
+    unsigned char any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= pages[i];
+    return any & 1;
+}
+
 /* Returns the pages of a deep stack, all but its top one, to the system. Without the lock. */
 static void trim(struct stack *stack)
 {
     char *end = (char *)((uintptr_t)stack & ~(page_bytes - 1));
-    unsigned char deep;
-    if (mincore(end - DEEP_BYTES, page_bytes, &deep) == 0 && deep & 1)
+    if (is_deep(stack->low, end - DEEP_BYTES))
         (void)madvise(stack->low, (size_t)(end - stack->low), MADV_DONTNEED);
 }
 

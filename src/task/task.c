@@ -32,6 +32,7 @@ void task_start(struct task *task, void (*body)(void *ctx), void *ctx)
     task->strand.id = strand_new_id();
     task->body = body;
     task->ctx = ctx;
+    worker_lay_out(task);
     task->holders = 2; /* nobody else knows it yet */
     struct worker *worker = worker_current;
     if (!share_put(worker, task) && worker->running)

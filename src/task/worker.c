@@ -94,6 +94,11 @@ static inline void go_to(struct worker *worker, struct task *from, struct task *
 
 static void task_main(void *arg);
 
+void worker_lay_out(struct task *task)
+{
+    task->sp = switch_prepare(task->beside, task_main, task);
+}
+
 /* Gives an unstarted task to this worker for good. */
 static void begin(struct worker *worker, struct task *task)
 {
@@ -101,7 +106,6 @@ static void begin(struct worker *worker, struct task *task)
     task->worker = worker;
     task->strand.reactor = worker->reactor;
     annotate_begin(task->stack->low, task->beside, task->fiber);
-    task->sp = switch_prepare(task->beside, task_main, task);
 }
 
 /* A task that has not started, if it is the turn of those. */
@@ -131,6 +135,15 @@ static inline struct task *next_task(struct worker *worker)
     return task;
 }
 
+/* Keeps, or brings back, what a strand is about to throw or catch. One may be NULL: no C++ here. */
+static inline void copy_exceptions(void **to, void **from)
+{
+    if (!to || !from)
+        return;
+    to[0] = from[0];
+    to[1] = from[1];
+}
+
 /*
  * A task leaves its stack, for whoever is next, and comes back when it is gone on with. What is
  * the thread's but should be the task's is kept meanwhile.
@@ -141,16 +154,10 @@ static inline void leave(struct worker *worker, struct task *self)
     if (next == self)
         return;
     int *error = worker->error, kept_error = *error;
-    void **exceptions = worker->exceptions, *kept[2] = { NULL, NULL };
-    if (exceptions) {
-        kept[0] = exceptions[0];
-        kept[1] = exceptions[1];
-    }
+    void *exceptions[2] = { NULL, NULL };
+    copy_exceptions(exceptions, worker->exceptions);
     go_to(worker, self, next);
-    if (exceptions) {
-        exceptions[0] = kept[0];
-        exceptions[1] = kept[1];
-    }
+    copy_exceptions(worker->exceptions, exceptions);
     *error = kept_error;
 }
 
@@ -296,13 +303,19 @@ static void look_around(struct worker *worker)
     read_inbox(worker);
 }
 
-/* By the loop: goes on with a task, or an unstarted one, and then others. Returns how many. */
+/*
+ * By the loop: goes on with a task, or an unstarted one, and then others. Somebody else's loop
+ * (run.c) may be in a C++ handler. Returns how many.
+ */
 static unsigned run(struct worker *worker, struct task *task, unsigned most)
 {
     worker->turns = most - 1;
     if (!task->started)
         begin(worker, task);
+    void *exceptions[2] = { NULL, NULL };
+    copy_exceptions(exceptions, worker->exceptions);
     go_to(worker, NULL, task);
+    copy_exceptions(worker->exceptions, exceptions);
     return most - worker->turns;
 }
 

@@ -54,6 +54,12 @@ extern __thread struct worker *worker_current __attribute__((tls_model("initial-
 int worker_init(struct worker *worker, unsigned number, bool exposed);
 
 /*
+ * Prepares a task's stack for the first time that it is gone on with. By its maker, whose
+ * floating-point control words are what the task begins with, as a thread's are.
+ */
+void worker_lay_out(struct task *task);
+
+/*
  * Runs what can run, until nothing can or `most` tasks were gone on with. Returns how many; by the
  * worker's thread.
  */
