@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * task/deque.h: the unstarted tasks of one worker: it puts and takes at one end, thieves take at
- * the other. Bounded: what does not fit goes where tasks from outside come from.
+ * the other.
  *
  * `top` only grows, by whoever takes the oldest; `bottom` is the owner's. The two ends meet only
  * over the last task, which both take by the swap of top. For that the owner's claim (its store to
  * bottom) and its look at top must not pass each other, nor a thief's look at top and at bottom:
  * these are seq_cst.
+ *
+ * The tasks lie in a ring, which the owner replaces by one twice as large when it is full. Thieves
+ * may still read the old ring: it holds what it held for every place that they can win by a swap of
+ * top, as the owner writes to the new one only. So old rings are kept, all together as large as the
+ * present one.
  *
  * Source: Chase and Lev, "Dynamic Circular Work-Stealing Deque" (2005); Le, Pop, Cohen and Zappa
  * Nardelli, "Correct and Efficient Work-Stealing for Weak Memory Models" (2013).
@@ -14,26 +19,46 @@
 #ifndef WEFT_TASK_DEQUE_H
 #define WEFT_TASK_DEQUE_H
 
+#include <stddef.h>
+
 #include "base/atomic.h"
 
-enum { DEQUE_MAX = 256 };
+enum { DEQUE_FIRST = 256, DEQUE_MAX = 1 << 24 };
 
 struct task;
+
+struct ring {
+    struct ring *older; /* constant, as is size */
+    uint64_t size;      /* a power of two */
+    struct task *slots[];
+};
 
 struct deque {
     uint64_t top __attribute__((aligned(64)));
     uint64_t bottom __attribute__((aligned(64)));
-    struct task *slots[DEQUE_MAX];
+    struct ring *ring; /* NULL: none yet */
 };
 
-/* By the owner. False: full. */
+static inline struct task **ring_slot(struct ring *ring, uint64_t place)
+{
+    return &ring->slots[place & (ring->size - 1)];
+}
+
+/* By the owner, when the ring is full. False: no memory, or it is as large as may be. */
+bool deque_grow(struct deque *deque);
+
+/* By the owner. False: no memory. */
 static inline bool deque_push(struct deque *deque, struct task *task)
 {
-    uint64_t bottom = load_relaxed(&deque->bottom); /* relaxed: own */
+    uint64_t bottom = load_relaxed(&deque->bottom); /* relaxed: own, as is the ring */
+    struct ring *ring = load_relaxed(&deque->ring);
     /* acquire: pairs with the swaps of top, so that their taker has read the slot used again */
-    if (bottom - load_acquire(&deque->top) >= DEQUE_MAX)
-        return false;
-    store_relaxed(&deque->slots[bottom % DEQUE_MAX], task); /* relaxed: published by bottom */
+    if (!ring || bottom - load_acquire(&deque->top) >= ring->size) {
+        if (!deque_grow(deque))
+            return false;
+        ring = load_relaxed(&deque->ring); /* relaxed: own */
+    }
+    store_relaxed(ring_slot(ring, bottom), task); /* relaxed: published by bottom */
     store_release(&deque->bottom, bottom + 1); /* pairs with the load of bottom in deque_steal() */
     return true;
 }
@@ -57,7 +82,7 @@ static inline struct task *deque_pop(struct deque *deque)
     uint64_t top = load_seq_cst(&deque->top);
     struct task *task = NULL;
     if (top <= bottom) {
-        task = load_relaxed(&deque->slots[bottom % DEQUE_MAX]); /* relaxed: own */
+        task = load_relaxed(ring_slot(load_relaxed(&deque->ring), bottom)); /* relaxed: own */
         if (top < bottom)
             return task;
         if (!cas_seq_cst(&deque->top, &top, top + 1)) /* as the thieves do */
@@ -74,7 +99,9 @@ static inline struct task *deque_steal(struct deque *deque)
     uint64_t bottom = load_seq_cst(&deque->bottom); /* pairs with the release in deque_push() */
     if ((int64_t)(bottom - top) <= 0)
         return NULL;
-    struct task *task = load_relaxed(&deque->slots[top % DEQUE_MAX]); /* the swap decides */
+    /* acquire: pairs with the release in deque_grow(); at least as new as that of bottom */
+    struct ring *ring = load_acquire(&deque->ring);
+    struct task *task = load_relaxed(ring_slot(ring, top)); /* relaxed: the swap decides */
     return cas_seq_cst(&deque->top, &top, top + 1) ? task : NULL;
 }
 

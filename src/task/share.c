@@ -2,10 +2,10 @@
 /*
  * task/share.c: how unstarted tasks find a worker.
  *
- * A task that a worker makes goes into its deque; one made by another thread, or too many, into
- * `outside`, a queue for all. A worker that has nothing of its own searches: outside first, then
- * the others' deques. One at a time searches, however many are idle; one that finds something has
- * another woken if there is more.
+ * A task that a worker makes goes into its deque; one made by another thread (or for want of
+ * memory) into `outside`, a queue for all. A worker that has nothing of its own searches: outside
+ * first, then the others' deques. One at a time searches, however many are idle; one that finds
+ * something has another woken if there is more.
  *
  * Whoever puts a task wakes a worker to search, unless one is searching. There is one exception:
  * the only task in a deque wakes nobody as long as some worker watches, because its maker will most
@@ -34,7 +34,7 @@
    often, and trees of tasks would not be run depth first, and would need many times the memory. */
 #define OLD_NS (100 * WEFT_MS)
 
-enum { BATCH_MAX = 32 };
+enum { BATCH_MAX = 32, MANY = 256 };
 
 /* relaxed, for each look at workers_max: only a number. */
 
@@ -161,7 +161,7 @@ bool share_put(struct worker *worker, struct task *task)
     if (!kept)
         put_outside(task);
     notify(worker, lone);
-    return kept || !worker;
+    return !worker || (kept && deque_count(&worker->deque) < MANY);
 }
 
 /* Up to n of the first tasks outside, as a list. */

@@ -4,8 +4,8 @@
  *
  * A slab is one mapping of SLOTS stacks of one size (a power of two). Its stacks are made when they
  * are first wanted: that installs the guard and touches the top page. Those given back are kept in
- * the slab's list, the last one first. A slab of which no stack is in use is unmapped, unless it is
- * the only such one of its size.
+ * the slab's list, the last one first, and are used again before another is made. A slab of which
+ * no stack is in use is unmapped, unless there are only UNUSED_MAX of them.
  *
  * A worker keeps up to CACHED free stacks of the default size in a list of its own, without a lock;
  * they go to the slabs and come from there BATCH at a time. A stack that goes back to its slab and
@@ -48,6 +48,7 @@ enum {
     GUARD_BYTES = 64 * 1024,
     CACHED = 128,
     BATCH = 64,
+    UNUSED_MAX = 2,
     DEEP_BYTES = 16 * 1024,
     COLOURS = 4,
     COLOUR_BYTES = 192,
@@ -55,7 +56,7 @@ enum {
 };
 
 struct slab {
-    struct list link;  /* guarded: in its size's list of those with room, or alone */
+    struct list link;  /* guarded: in its size's list if it has free stacks, else alone */
     struct list all;   /* guarded */
     struct size *size; /* constant, as is base and slots */
     char *base;
@@ -68,8 +69,9 @@ struct slab {
 /* All slabs whose stacks are equally big. */
 struct size {
     size_t bytes;
-    struct list roomy; /* slabs with a stack to give */
-    unsigned unused;   /* slabs with no stack in use */
+    struct list roomy;   /* slabs with free stacks */
+    struct slab *newest; /* the only one with stacks that were never made; NULL: none */
+    unsigned unused;     /* slabs with no stack in use */
 };
 
 enum guards { GUARDS_UNKNOWN, GUARDS_MADVISE, GUARDS_MPROTECT, GUARDS_NONE };
@@ -152,8 +154,8 @@ static struct slab *slab_open(struct size *size)
         free(slab);
         return NULL;
     }
+    list_init(&slab->link);
     list_push_back(&slabs, &slab->all);
-    list_push_back(&size->roomy, &slab->link);
     size->unused++;
     return slab;
 }
@@ -172,6 +174,8 @@ static void slab_close(struct slab *slab)
     list_remove(&slab->all);
     list_remove(&slab->link);
     slab->size->unused--;
+    if (slab->size->newest == slab)
+        slab->size->newest = NULL;
     munmap(slab->base, slab->slots * slab->size->bytes);
     free(slab);
 }
@@ -190,27 +194,31 @@ static struct stack *make_stack(struct slab *slab)
     return stack;
 }
 
-static struct slab *roomy_slab(struct size *size)
+/* A stack that has been used before. NULL: none is free. */
+static struct stack *take_free(struct size *size)
 {
-    if (!list_empty(&size->roomy))
-        return CONTAINER(size->roomy.prev, struct slab, link); /* the last one is the hottest */
-    return slab_open(size);
-}
-
-static struct stack *slab_take(struct size *size)
-{
-    struct slab *slab = roomy_slab(size);
-    if (!slab)
+    if (list_empty(&size->roomy))
         return NULL;
+    struct slab *slab =
+        CONTAINER(size->roomy.prev, struct slab, link); /* the last is the hottest */
     struct stack *stack = slab->free;
-    if (stack)
-        slab->free = stack->next;
-    else if (!(stack = make_stack(slab)))
-        return NULL;
+    slab->free = stack->next;
+    if (!slab->free)
+        list_remove(&slab->link);
     if (slab->used++ == 0)
         size->unused--;
-    if (!slab->free && slab->made == slab->slots)
-        list_remove(&slab->link);
+    return stack;
+}
+
+/* A stack that never was. NULL: no memory. */
+static struct stack *take_new(struct size *size)
+{
+    struct slab *slab = size->newest;
+    if (!slab || slab->made == slab->slots)
+        slab = size->newest = slab_open(size);
+    struct stack *stack = slab ? make_stack(slab) : NULL;
+    if (stack && slab->used++ == 0)
+        size->unused--;
     return stack;
 }
 
@@ -224,7 +232,7 @@ static void slab_give(struct stack *stack)
     if (--slab->used)
         return;
     slab->size->unused++;
-    if (slab->size->unused > 1)
+    if (slab->size->unused > UNUSED_MAX)
         slab_close(slab);
 }
 
@@ -249,8 +257,7 @@ static struct size *size_of(size_t bytes)
 /* Fills a cache with stacks that have been used before; does not make any. */
 static void refill(struct stack_cache *cache, struct size *size)
 {
-    while (cache->count < BATCH && !list_empty(&size->roomy) && roomy_slab(size)->free) {
-        struct stack *stack = slab_take(size);
+    for (struct stack *stack; cache->count < BATCH && (stack = take_free(size));) {
         stack->next = cache->free;
         cache->free = stack;
         cache->count++;
@@ -307,7 +314,9 @@ struct stack *stack_take(struct stack_cache *cache, size_t bytes)
         if (!guards)
             choose_guards();
         struct size *size = size_of(bytes);
-        stack = size ? slab_take(size) : NULL;
+        stack = size ? take_free(size) : NULL;
+        if (!stack && size)
+            stack = take_new(size);
         if (stack && cached)
             refill(cache, size);
         guard_unlock(&guard);

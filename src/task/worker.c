@@ -17,9 +17,10 @@
  *          sleep is ended if there is one
  *   timer  SLEEPING -> EMPTY, and the task can run; by its worker
  *
- * Which one next: what was made here last (its maker's caches are warm, and trees of tasks are run
- * depth first), at most IN_A_ROW times while others are ready; then those that are ready, in order.
- * Every WORKER_TURNS the one that has waited longest for a start.
+ * Which one next: in turn, what was made here last and has not started (its maker's caches are
+ * warm, and trees of tasks are run depth first), and the first of those that are ready. If those
+ * that are ready had their turn less often, tasks that wait for others would pile up behind them.
+ * What has waited long for a start has its turn when the loop looks around (share_take_old()).
  *
  * A task that ends cannot free the stack it stands on: the next one to run on this thread does.
  */
@@ -33,8 +34,6 @@
 #include "task/worker.h"
 
 enum { TOKEN_EMPTY, TOKEN_THERE, TOKEN_SLEEPING };
-
-enum { IN_A_ROW = 16 };
 
 __thread struct worker *worker_current __attribute__((tls_model("initial-exec")));
 
@@ -111,10 +110,9 @@ static void begin(struct worker *worker, struct task *task)
 /* A task that has not started, if it is the turn of those. */
 static struct task *next_unstarted(struct worker *worker)
 {
-    if (worker->ready && ++worker->in_a_row > IN_A_ROW) {
-        worker->in_a_row = 0;
+    worker->started_last = !worker->started_last;
+    if (worker->ready && !worker->started_last)
         return NULL;
-    }
     struct task *task = deque_pop(&worker->deque);
     if (task)
         begin(worker, task);

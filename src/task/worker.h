@@ -24,7 +24,7 @@ struct worker {
     struct task *running /* own, as is the rest; NULL: the loop */
         __attribute__((aligned(64)));
     unsigned turns;    /* how many more switches until the loop looks around */
-    unsigned in_a_row; /* how many of the last ones were to unstarted tasks */
+    bool started_last; /* whose turn it was last: of those that had not started */
     struct task *ready, **ready_end;
     struct task *ended; /* has left its stack for good; NULL: none */
     struct stack_cache stacks;

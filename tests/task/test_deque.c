@@ -33,17 +33,21 @@ TEST(the_owner_takes_the_youngest_and_a_thief_the_oldest)
     EXPECT_EQ(deque_count(&deque), 0);
 }
 
-TEST(a_full_deque_refuses_and_has_room_again_after_a_theft)
+TEST(a_full_deque_grows_and_keeps_their_order)
 {
+    enum { FEW = 100, MANY = 5 * DEQUE_FIRST };
     for (int round = 0; round < 3; round++) { /* also when its slots are used again */
-        for (uintptr_t i = 0; i < DEQUE_MAX; i++)
+        for (uintptr_t i = 0; i < FEW; i++)
             EXPECT_TRUE(deque_push(&deque, item(i)));
-        EXPECT_FALSE(deque_push(&deque, item(DEQUE_MAX)));
-        EXPECT_EQ(deque_steal(&deque), item(0));
-        EXPECT_TRUE(deque_push(&deque, item(DEQUE_MAX)));
-        EXPECT_EQ(deque_pop(&deque), item(DEQUE_MAX));
-        for (uintptr_t i = 1; i < DEQUE_MAX; i++)
+        for (uintptr_t i = 0; i < FEW; i++)
+            EXPECT_EQ(deque_steal(&deque), item(i)); /* the ring begins in the middle */
+        for (uintptr_t i = 0; i < MANY; i++)
+            EXPECT_TRUE(deque_push(&deque, item(i)));
+        EXPECT_EQ(deque_count(&deque), MANY);
+        for (uintptr_t i = 0; i < MANY / 2; i++)
             EXPECT_EQ(deque_steal(&deque), item(i));
+        for (uintptr_t i = MANY; i-- > MANY / 2;)
+            EXPECT_EQ(deque_pop(&deque), item(i));
         EXPECT_EQ(deque_pop(&deque), NULL);
     }
 }
