@@ -34,18 +34,18 @@
  * of a lock there, this one or by now another: then the lock exists, and its waiter will find that
  * it was woken for nothing.
  *
- * A strand that finds the lock held spins a bounded number of times (on one CPU, not at all), then
- * parks. A release wakes at most one waiter, and does not give it the lock: whoever is running may
- * take it first, which is what makes a busy lock fast. So that the waiter does not starve, a
- * release that finds that the first waiter has waited for HANDOFF_NS gives it the lock: HELD stays
- * set and the token says so.
+ * A strand that finds the lock held spins a bounded number of times, then parks. It does not spin
+ * where the holder cannot run meanwhile (on one CPU, or a task of the only worker), nor a task that
+ * keeps others from running with that. A release wakes at most one waiter, and does not give it the
+ * lock: whoever is running may take it first, which is what makes a busy lock fast. So that the
+ * waiter does not starve, a release that finds that the first waiter has waited for HANDOFF_NS
+ * gives it the lock: HELD stays set and the token says so.
  *
  * Sources: Go's sync.Mutex (spinners that hold off wake-ups, hand-over after 1 ms), nsync
  * (designated waker), WebKit's WTF::Lock (release under the bucket's guard), Dice, Huang and Yang,
  * "Asymmetric Dekker Synchronization" (2001).
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include <weft/lock.h>
 
@@ -82,26 +82,19 @@ static bool take_free(weft_lock *lock)
     return !(word & HELD) && cas_acquire(&lock->word, &word, taken(word, false, false));
 }
 
-/*
- * Whether spinning can help: the holder must be running on another CPU meanwhile. Not the CPUs that
- * the caller may use: a thread that is bound to one contends with those bound to others.
- */
-static bool worth_spinning(void)
-{
-    static long cpus;
-    long n = load_relaxed(&cpus); /* relaxed: whoever computes it gets the same */
-    if (!n)
-        store_relaxed(&cpus, n = sysconf(_SC_NPROCESSORS_ONLN));
-    return n > 1;
-}
-
 /* A strand on its way to the lock. */
 struct attempt {
+    struct strand *self;
     bool owns_awake;
     bool waited;
     int spins_left;
     struct park_node node;
 };
+
+static int spins(struct strand *self)
+{
+    return strand_may_spin(self) ? SPIN_ROUNDS : 0;
+}
 
 /* Spins a little. False: no spins left. */
 static bool spin(weft_lock *lock, struct attempt *attempt, uint32_t word)
@@ -160,13 +153,14 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     if (attempt->node.token == TOKEN_HANDED_OVER)
         return 1;
     attempt->owns_awake = true; /* the releaser has set AWAKE for us */
-    attempt->spins_left = SPIN_ROUNDS;
+    attempt->spins_left = spins(attempt->self);
     return 0;
 }
 
 static int lock_slow(weft_lock *lock, weft_deadline deadline, unsigned flags)
 {
-    struct attempt attempt = { .spins_left = worth_spinning() ? SPIN_ROUNDS : 0 };
+    struct strand *self = strand_self();
+    struct attempt attempt = { .self = self, .spins_left = spins(self) };
     for (;;) {
         uint32_t word = load_relaxed(&lock->word); /* a first guess: the swaps decide */
         if (!(word & HELD)) {
