@@ -12,7 +12,7 @@
  *            somebody owns it; two may believe so for a moment, or it may get lost, which costs a
  *            wake-up too many, never one too few
  *   the rest (RUSH) counts down: how many more of those who take the lock set SWAPS. Changed only
- *            by taking it
+ *            by taking it, and by a holder who releases it to a waiter
  *
  * That somebody is parked is not said in the word but by park: the bucket that the lock's address
  * hashes to has nodes queued, perhaps another word's.
@@ -24,10 +24,11 @@
  *   the waiter    queues, heavy fence, looks whether the lock is still held (else wakes the first)
  *
  * The heavy fence costs as much as a thousand swaps (base/fence.h), so a lock that is fought over
- * does without: whoever had to wait sets RUSH, and the next thousand holders release by a swap,
- * which is a full fence, so that an ordinary one will do for the waiter. It hands over faster, too:
- * a store lingers in the CPU's buffer. What counts is SWAPS of the present holder, which nobody
- * else changes: a releaser may have read the word long ago.
+ * does without: whoever had to wait sets RUSH, and so does who wakes a waiter, as others may take
+ * the lock before that one, again and again; and the next thousand holders release by a swap, which
+ * is a full fence, so that an ordinary one will do for the waiter. It hands over faster, too: a
+ * store lingers in the CPU's buffer. What counts is SWAPS of the present holder, which nobody else
+ * changes: a releaser may have read the word long ago.
  *
  * Once HELD is clear others may take the lock, release it and free the memory it lies in. So the
  * releaser looks at the bucket, by address, and touches the lock again only if it finds a waiter
@@ -52,7 +53,7 @@
 #include "base/fence.h"
 #include "park/park.h"
 
-enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1000 * RUSH_ONE };
+enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1023 * RUSH_ONE /* all bits */ };
 
 enum { TOKEN_TRY, TOKEN_HANDED_OVER };
 
@@ -206,10 +207,8 @@ static void release_decide(struct park_found *found, void *ctx)
     uint32_t next;
     do {
         next = word & ~(HELD | SWAPS);
-        if (hand_over)
-            next |= HELD | SWAPS;
-        else if (found->first)
-            next |= AWAKE;
+        if (found->first) /* who may find the lock taken again */
+            next |= RUSH_MAX | (hand_over ? HELD | SWAPS : AWAKE);
         /* release: pairs with the acquire of whoever takes the lock */
     } while (!cas_release(&lock->word, &word, next));
     found->token = hand_over ? TOKEN_HANDED_OVER : TOKEN_TRY;
