@@ -44,6 +44,12 @@ struct strand_ops {
 
     /* Lets others run; called by the strand itself. */
     void (*yield)(struct strand *self);
+
+    /*
+     * Whether spinning for a moment can help: others run meanwhile, and nobody could run in the
+     * strand's stead. NULL: no. Called by the strand itself.
+     */
+    bool (*may_spin)(struct strand *self);
 };
 
 enum strand_decision {
@@ -112,6 +118,11 @@ bool strand_uncancel(struct strand *self, uint32_t depth);
 
 /* Whether the next cancellable wait would return -ECANCELED. */
 bool strand_cancelled(const struct strand *self);
+
+static inline bool strand_may_spin(struct strand *self)
+{
+    return self->ops->may_spin && self->ops->may_spin(self);
+}
 
 /* Threads as strands (thread.c). */
 extern const struct strand_ops thread_ops;

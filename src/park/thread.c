@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "park/strand.h"
 
@@ -77,9 +78,22 @@ static void thread_yield(struct strand *self)
     sched_yield();
 }
 
+/* Not the CPUs that the caller may use: a thread that is bound to one contends with those bound to
+   others. */
+static bool thread_may_spin(struct strand *self)
+{
+    static long cpus;
+    long n = load_relaxed(&cpus); /* relaxed: whoever computes it gets the same */
+    (void)self;
+    if (!n)
+        store_relaxed(&cpus, n = sysconf(_SC_NPROCESSORS_ONLN));
+    return n > 1;
+}
+
 const struct strand_ops thread_ops = {
     .sleep = thread_sleep,
     .wake = thread_wake,
     .post = thread_wake,
     .yield = thread_yield,
+    .may_spin = thread_may_spin,
 };

@@ -12,7 +12,7 @@
  *            somebody owns it; two may believe so for a moment, or it may get lost, which costs a
  *            wake-up too many, never one too few
  *   the rest (RUSH) counts down: how many more of those who take the lock set SWAPS. Changed only
- *            by taking it
+ *            by taking it, and by a holder who releases it to a waiter
  *
  * That somebody is parked is not said in the word but by park: the bucket that the lock's address
  * hashes to has nodes queued, perhaps another word's.
@@ -24,35 +24,36 @@
  *   the waiter    queues, heavy fence, looks whether the lock is still held (else wakes the first)
  *
  * The heavy fence costs as much as a thousand swaps (base/fence.h), so a lock that is fought over
- * does without: whoever had to wait sets RUSH, and the next thousand holders release by a swap,
- * which is a full fence, so that an ordinary one will do for the waiter. It hands over faster, too:
- * a store lingers in the CPU's buffer. What counts is SWAPS of the present holder, which nobody
- * else changes: a releaser may have read the word long ago.
+ * does without: whoever had to wait sets RUSH, and so does who wakes a waiter, as others may take
+ * the lock before that one, again and again; and the next thousand holders release by a swap, which
+ * is a full fence, so that an ordinary one will do for the waiter. It hands over faster, too: a
+ * store lingers in the CPU's buffer. What counts is SWAPS of the present holder, which nobody else
+ * changes: a releaser may have read the word long ago.
  *
  * Once HELD is clear others may take the lock, release it and free the memory it lies in. So the
  * releaser looks at the bucket, by address, and touches the lock again only if it finds a waiter
  * of a lock there, this one or by now another: then the lock exists, and its waiter will find that
  * it was woken for nothing.
  *
- * A strand that finds the lock held spins a bounded number of times (on one CPU, not at all), then
- * parks. A release wakes at most one waiter, and does not give it the lock: whoever is running may
- * take it first, which is what makes a busy lock fast. So that the waiter does not starve, a
- * release that finds that the first waiter has waited for HANDOFF_NS gives it the lock: HELD stays
- * set and the token says so.
+ * A strand that finds the lock held spins a bounded number of times, then parks. It does not spin
+ * where the holder cannot run meanwhile (on one CPU, or a task of the only worker), nor a task that
+ * keeps others from running with that. A release wakes at most one waiter, and does not give it the
+ * lock: whoever is running may take it first, which is what makes a busy lock fast. So that the
+ * waiter does not starve, a release that finds that the first waiter has waited for HANDOFF_NS
+ * gives it the lock: HELD stays set and the token says so.
  *
  * Sources: Go's sync.Mutex (spinners that hold off wake-ups, hand-over after 1 ms), nsync
  * (designated waker), WebKit's WTF::Lock (release under the bucket's guard), Dice, Huang and Yang,
  * "Asymmetric Dekker Synchronization" (2001).
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include <weft/lock.h>
 
 #include "base/fence.h"
 #include "park/park.h"
 
-enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1000 * RUSH_ONE };
+enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1023 * RUSH_ONE /* all bits */ };
 
 enum { TOKEN_TRY, TOKEN_HANDED_OVER };
 
@@ -82,26 +83,19 @@ static bool take_free(weft_lock *lock)
     return !(word & HELD) && cas_acquire(&lock->word, &word, taken(word, false, false));
 }
 
-/*
- * Whether spinning can help: the holder must be running on another CPU meanwhile. Not the CPUs that
- * the caller may use: a thread that is bound to one contends with those bound to others.
- */
-static bool worth_spinning(void)
-{
-    static long cpus;
-    long n = load_relaxed(&cpus); /* relaxed: whoever computes it gets the same */
-    if (!n)
-        store_relaxed(&cpus, n = sysconf(_SC_NPROCESSORS_ONLN));
-    return n > 1;
-}
-
 /* A strand on its way to the lock. */
 struct attempt {
+    struct strand *self;
     bool owns_awake;
     bool waited;
     int spins_left;
     struct park_node node;
 };
+
+static int spins(struct strand *self)
+{
+    return strand_may_spin(self) ? SPIN_ROUNDS : 0;
+}
 
 /* Spins a little. False: no spins left. */
 static bool spin(weft_lock *lock, struct attempt *attempt, uint32_t word)
@@ -160,13 +154,14 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     if (attempt->node.token == TOKEN_HANDED_OVER)
         return 1;
     attempt->owns_awake = true; /* the releaser has set AWAKE for us */
-    attempt->spins_left = SPIN_ROUNDS;
+    attempt->spins_left = spins(attempt->self);
     return 0;
 }
 
 static int lock_slow(weft_lock *lock, weft_deadline deadline, unsigned flags)
 {
-    struct attempt attempt = { .spins_left = worth_spinning() ? SPIN_ROUNDS : 0 };
+    struct strand *self = strand_self();
+    struct attempt attempt = { .self = self, .spins_left = spins(self) };
     for (;;) {
         uint32_t word = load_relaxed(&lock->word); /* a first guess: the swaps decide */
         if (!(word & HELD)) {
@@ -212,10 +207,8 @@ static void release_decide(struct park_found *found, void *ctx)
     uint32_t next;
     do {
         next = word & ~(HELD | SWAPS);
-        if (hand_over)
-            next |= HELD | SWAPS;
-        else if (found->first)
-            next |= AWAKE;
+        if (found->first) /* who may find the lock taken again */
+            next |= RUSH_MAX | (hand_over ? HELD | SWAPS : AWAKE);
         /* release: pairs with the acquire of whoever takes the lock */
     } while (!cas_release(&lock->word, &word, next));
     found->token = hand_over ? TOKEN_HANDED_OVER : TOKEN_TRY;

@@ -108,6 +108,9 @@ int overflow_install(void)
     return sigaction(SIGSEGV, &action, &before) == 0 ? 0 : -errno;
 }
 
+/* The calling thread's, if it got it from us. */
+static __thread void *handler_stack __attribute__((tls_model("initial-exec")));
+
 int overflow_watch(void)
 {
     stack_t present;
@@ -116,5 +119,14 @@ int overflow_watch(void)
     stack_t stack = { .ss_sp = malloc(HANDLER_STACK_BYTES), .ss_size = HANDLER_STACK_BYTES };
     if (!stack.ss_sp)
         return -ENOMEM;
+    handler_stack = stack.ss_sp;
     return sigaltstack(&stack, NULL) == 0 ? 0 : -errno;
+}
+
+void overflow_unwatch(void)
+{
+    if (handler_stack)
+        sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+    free(handler_stack);
+    handler_stack = NULL;
 }

@@ -10,4 +10,7 @@ int overflow_install(void);
 /* Gives the calling thread a stack for signal handlers, unless it has one. Returns 0; -ENOMEM. */
 int overflow_watch(void);
 
+/* Takes it back: the thread runs no tasks after all. */
+void overflow_unwatch(void);
+
 #endif

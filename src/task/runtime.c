@@ -79,6 +79,8 @@ static void *worker_main(void *ctx)
     int rc = overflow_watch();
     if (rc == 0)
         rc = worker_init(worker, making->number, false);
+    if (rc < 0)
+        overflow_unwatch();
     making->result = rc;
     store_release(&making->said, 1); /* pairs with the acquire in make() */
     futex_wake(&making->said, 1);    /* by address: the maker may be gone */
@@ -169,6 +171,7 @@ static int embed(void)
     if (rc == 0)
         rc = worker_init(worker, 0, true);
     if (rc < 0) {
+        overflow_unwatch();
         free(worker);
         return rc;
     }

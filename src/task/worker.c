@@ -248,11 +248,19 @@ static void task_yield(struct strand *self)
     leave(task->worker, task);
 }
 
+/* The holder of a lock may be a task of this worker; then what is ready may well be that one. */
+static bool task_may_spin(struct strand *self)
+{
+    const struct worker *worker = ((struct task *)self)->worker;
+    return share_workers() > 1 && !worker->ready && deque_count(&worker->deque) == 0;
+}
+
 const struct strand_ops task_ops = {
     .sleep = task_sleep,
     .wake = task_wake,
     .post = task_post,
     .yield = task_yield,
+    .may_spin = task_may_spin,
 };
 
 /* Moves what others have put into the inbox, the first one first, to those that are ready. */

@@ -144,9 +144,11 @@ release_slow:
                 s = queue[0];
                 unqueue(s);
                 if
-                :: word = (word & ~(HELD | SWAPS)) | AWAKE; handed[s] = false
+                :: word = (word & ~(HELD | SWAPS)) | AWAKE | (RUSH_MAX * RUSH_ONE);
+                   handed[s] = false
 #if HANDOFF
-                :: word = word | HELD | SWAPS; handed[s] = true; holders++
+                :: word = word | HELD | SWAPS | (RUSH_MAX * RUSH_ONE);
+                   handed[s] = true; holders++
 #endif
                 fi;
                 woken[s] = true;
