@@ -10,7 +10,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include <weft/call.h>
 #include <weft/time.h>
 
 #include "harness.h"
@@ -63,6 +65,13 @@ static inline struct dice dice_of(uint64_t seed, uint64_t strand)
     struct dice dice = { (seed + strand + 1) * UINT64_C(0x9E3779B97F4A7C15) | 1 };
     (void)dice_roll(&dice);
     return dice;
+}
+
+/* The kind of group that WEFT_TEST_STRANDS names: tasks, or threads. */
+static inline weft_kind stress_kind(void)
+{
+    const char *said = getenv("WEFT_TEST_STRANDS");
+    return said && strcmp(said, "threads") != 0 ? WEFT_TASKS : WEFT_THREADS;
 }
 
 static inline weft_deadline stress_end(void)

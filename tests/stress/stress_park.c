@@ -56,7 +56,7 @@ TEST(permits_in_are_permits_out_under_deadlines_and_cancellations)
     seed = stress_seed();
     end = stress_end();
     struct dice dice = dice_of(seed, 99);
-    EXPECT_EQ(weft_group_open(&g, WEFT_THREADS, &(weft_options){ .on_failure = WEFT_GO_ON }), 0);
+    EXPECT_EQ(weft_group_open(&g, stress_kind(), &(weft_options){ .on_failure = WEFT_GO_ON }), 0);
     for (int i = 0; i < STRANDS; i++)
         EXPECT_EQ(weft_group_submit(g, take_tokens, NULL, 0, &futures[i], WEFT_FOREVER), 0);
     while (weft_left(end) > 0) {
@@ -272,7 +272,7 @@ TEST(promises_reach_who_waits_for_them)
     seed = stress_seed();
     end = stress_end();
     struct dice dice = dice_of(seed, 99);
-    EXPECT_EQ(weft_group_open(&g, WEFT_THREADS, NULL), 0);
+    EXPECT_EQ(weft_group_open(&g, stress_kind(), NULL), 0);
     for (int i = 0; i < 3; i++)
         EXPECT_EQ(weft_group_start(g, keep_or_cancel, NULL, 0), 0);
     while (weft_left(end) > 0) {

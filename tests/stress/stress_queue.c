@@ -73,7 +73,7 @@ static void pass_items(size_t items_max, int consumers, bool join_first)
     struct dice dice = dice_of(seed, 99);
     atomic_store(&producing, PRODUCERS);
     EXPECT_EQ(weft_queue_open(&queue, sizeof(struct item), items_max, 0), 0);
-    EXPECT_EQ(weft_group_open(&g, WEFT_THREADS, &(weft_options){ .on_failure = WEFT_GO_ON }), 0);
+    EXPECT_EQ(weft_group_open(&g, stress_kind(), &(weft_options){ .on_failure = WEFT_GO_ON }), 0);
     for (int i = 0; i < PRODUCERS + consumers; i++)
         EXPECT_EQ(weft_group_submit(g, i < PRODUCERS ? produce : consume, NULL, 0, &futures[i],
                                     WEFT_FOREVER),

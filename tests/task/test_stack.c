@@ -143,7 +143,7 @@ static int wait_for_go(weft_call *call)
 
 TEST(without_mappings_for_guards_starts_fail_and_work_again)
 {
-    if (HARNESS_VALGRIND || HARNESS_EMULATED)
+    if (HARNESS_SANITIZED || HARNESS_EMULATED)
         SKIP("what runs the test needs mappings of its own");
     setenv("WEFT_GUARDS", "mprotect", 1);
     workers_are("1");

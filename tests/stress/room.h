@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* How much memory there is, and how much this process has: for tests that need much, and for those
+   that look for growth. */
+#ifndef ROOM_H
+#define ROOM_H
+
+#include <malloc.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "task/stack.h"
+
+/* A line of /proc/meminfo or /proc/self/status, in bytes; 0: there is none. */
+static inline uint64_t room_of(const char *file, const char *name)
+{
+    char line[256];
+    unsigned long long kib = 0;
+    size_t n = strlen(name);
+    FILE *f = fopen(file, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, name, n) == 0 && line[n] == ':')
+            (void)sscanf(line + n + 1, "%llu", &kib);
+    if (f)
+        fclose(f);
+    return kib * 1024;
+}
+
+/* What can be had without swapping. */
+static inline uint64_t room_free(void)
+{
+    return room_of("/proc/meminfo", "MemAvailable");
+}
+
+static inline bool room_count_stack(struct stack *stack, void *count)
+{
+    (void)stack;
+    ++*(uint64_t *)count;
+    return true;
+}
+
+/* What this process has been given and not returned. */
+struct room {
+    uint64_t heap;   /* in bytes; 0 where it cannot be known */
+    uint64_t stacks; /* of tasks, in use or kept */
+};
+
+static inline struct room room_used(void)
+{
+    struct room used = { 0 };
+    stack_each(room_count_stack, &used.stacks);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    struct mallinfo2 info = mallinfo2();
+    used.heap = info.uordblks + info.hblkhd;
+#endif
+    return used;
+}
+
+/*
+ * Ends the test if there is more than there was. What threads keep of freed memory, and workers of
+ * stacks, comes and goes; what is lost each time in many thousand rounds exceeds that.
+ */
+static inline void room_expect_no_growth(struct room before)
+{
+    struct room now = room_used();
+    EXPECT_LE(now.heap, before.heap + (512 << 10));
+    EXPECT_LE(now.stacks, before.stacks + 2048);
+}
+
+#endif
