@@ -66,6 +66,7 @@ int main(int argc, char **argv)
 {
     weft_group *mirrors = NULL;
     bool won = false;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* told when it happens, also into a pipe */
     int rc = weft_group_open(&mirrors, WEFT_TASKS, &(weft_options){ .on_failure = WEFT_GO_ON });
     for (int i = 1; rc == 0 && i < argc; i++)
         rc = weft_group_submit(mirrors, fetch, argv[i], WEFT_STRING, NULL, WEFT_FOREVER);
