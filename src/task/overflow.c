@@ -108,7 +108,7 @@ int overflow_install(void)
     return sigaction(SIGSEGV, &action, &before) == 0 ? 0 : -errno;
 }
 
-int overflow_watch(void)
+int overflow_watch(struct worker *worker)
 {
     stack_t present;
     if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE))
@@ -116,5 +116,6 @@ int overflow_watch(void)
     stack_t stack = { .ss_sp = malloc(HANDLER_STACK_BYTES), .ss_size = HANDLER_STACK_BYTES };
     if (!stack.ss_sp)
         return -ENOMEM;
+    worker->fault_stack = stack.ss_sp;
     return sigaltstack(&stack, NULL) == 0 ? 0 : -errno;
 }

@@ -76,7 +76,7 @@ static void *worker_main(void *ctx)
     struct making *making = ctx;
     struct worker *worker = making->worker;
     pthread_setname_np(pthread_self(), "weft-worker");
-    int rc = overflow_watch();
+    int rc = overflow_watch(worker);
     if (rc == 0)
         rc = worker_init(worker, making->number, false);
     making->result = rc;
@@ -165,7 +165,7 @@ static int embed(void)
         return -ENOMEM;
     int rc = install(1);
     if (rc == 0)
-        rc = overflow_watch();
+        rc = overflow_watch(worker);
     if (rc == 0)
         rc = worker_init(worker, 0, true);
     if (rc < 0) {
