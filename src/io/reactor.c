@@ -5,6 +5,9 @@
  * io_uring comes first: where it is allowed, it is faster under load and does files. Containers
  * often forbid it, and old kernels count its memory against a small limit; then epoll it is. That
  * is decided for each reactor anew, so of a program's reactors some may differ.
+ *
+ * Valgrind (3.19) lets one thread run at a time, and takes io_uring_enter() for a call that does
+ * not wait: while one thread waits in it, all others stand still. Under valgrind it is epoll.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +16,13 @@
 #include "base/atomic.h"
 #include "io/fault.h"
 #include "io/reactor.h"
+
+#ifdef HAVE_VALGRIND
+#include <valgrind/valgrind.h>
+#define UNDER_VALGRIND RUNNING_ON_VALGRIND
+#else
+#define UNDER_VALGRIND 0
+#endif
 
 int (*io_fault)(enum io_fault_point point, struct io_op *op);
 
@@ -33,6 +43,8 @@ int reactor_open(struct reactor **ret)
     const char *name = getenv("WEFT_IO");
     if (name && *name)
         return open_named(ret, name);
+    if (UNDER_VALGRIND)
+        return epoll_reactor.open(ret);
     int rc = -ENOSYS;
     for (size_t i = 0; i < BACK_ENDS && rc < 0; i++)
         rc = back_ends[i]->open(ret);

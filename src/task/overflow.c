@@ -108,10 +108,7 @@ int overflow_install(void)
     return sigaction(SIGSEGV, &action, &before) == 0 ? 0 : -errno;
 }
 
-/* The calling thread's, if it got it from us. */
-static __thread void *handler_stack __attribute__((tls_model("initial-exec")));
-
-int overflow_watch(void)
+int overflow_watch(struct worker *worker)
 {
     stack_t present;
     if (sigaltstack(NULL, &present) == 0 && !(present.ss_flags & SS_DISABLE))
@@ -119,14 +116,15 @@ int overflow_watch(void)
     stack_t stack = { .ss_sp = malloc(HANDLER_STACK_BYTES), .ss_size = HANDLER_STACK_BYTES };
     if (!stack.ss_sp)
         return -ENOMEM;
-    handler_stack = stack.ss_sp;
+    worker->fault_stack = stack.ss_sp;
     return sigaltstack(&stack, NULL) == 0 ? 0 : -errno;
 }
 
-void overflow_unwatch(void)
+void overflow_unwatch(struct worker *worker)
 {
-    if (handler_stack)
-        sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
-    free(handler_stack);
-    handler_stack = NULL;
+    if (!worker->fault_stack)
+        return;
+    sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+    free(worker->fault_stack);
+    worker->fault_stack = NULL;
 }

@@ -7,10 +7,13 @@
  */
 int overflow_install(void);
 
-/* Gives the calling thread a stack for signal handlers, unless it has one. Returns 0; -ENOMEM. */
-int overflow_watch(void);
+struct worker;
+
+/* Gives the calling thread, the worker's, a stack for signal handlers, unless it has one. Returns
+   0; -ENOMEM. */
+int overflow_watch(struct worker *worker);
 
 /* Takes it back: the thread runs no tasks after all. */
-void overflow_unwatch(void);
+void overflow_unwatch(struct worker *worker);
 
 #endif

@@ -76,11 +76,11 @@ static void *worker_main(void *ctx)
     struct making *making = ctx;
     struct worker *worker = making->worker;
     pthread_setname_np(pthread_self(), "weft-worker");
-    int rc = overflow_watch();
+    int rc = overflow_watch(worker);
     if (rc == 0)
         rc = worker_init(worker, making->number, false);
     if (rc < 0)
-        overflow_unwatch();
+        overflow_unwatch(worker);
     making->result = rc;
     store_release(&making->said, 1); /* pairs with the acquire in make() */
     futex_wake(&making->said, 1);    /* by address: the maker may be gone */
@@ -167,11 +167,11 @@ static int embed(void)
         return -ENOMEM;
     int rc = install(1);
     if (rc == 0)
-        rc = overflow_watch();
+        rc = overflow_watch(worker);
     if (rc == 0)
         rc = worker_init(worker, 0, true);
     if (rc < 0) {
-        overflow_unwatch();
+        overflow_unwatch(worker);
         free(worker);
         return rc;
     }

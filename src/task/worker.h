@@ -35,6 +35,7 @@ struct worker {
     void *loop_sp;         /* the loop's stack while a task runs */
     int *error;            /* the thread's errno */
     void **exceptions;     /* the thread's C++ exception globals; NULL: no C++ here */
+    void *fault_stack;     /* the kernel's alone to use (overflow.c); NULL: it had one */
     struct strand *thread; /* the record of the thread itself */
     void *fiber[2];        /* a sanitizer's (annotate.h), of the loop, */
     const void *loop_low;  /* as are these */

@@ -27,6 +27,7 @@ enum { STRANDS = 4 };
 static weft_child *start(const char *const argv[], const weft_child_options *options)
 {
     weft_child *child;
+    NEEDS_PROCESSES();
     EXPECT_EQ(weft_child_open(&child, argv, options), 0);
     return child;
 }
@@ -40,6 +41,7 @@ static weft_child *shell(const char *script, const weft_child_options *options)
 static int refusal_of(const char *const argv[], const weft_child_options *options)
 {
     weft_child *child = NULL;
+    NEEDS_PROCESSES();
     int rc = weft_child_open(&child, argv, options);
     EXPECT_TRUE(child == NULL);
     return rc;
@@ -281,6 +283,7 @@ TEST(where_children_are_forgotten_none_is_started)
 
 TEST(without_descriptors_none_is_started)
 {
+    NEEDS_PROCESSES();
     struct rlimit before, limit;
     weft_child *child = NULL;
     int rc, refused = 0, lowest = dup(0);

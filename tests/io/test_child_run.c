@@ -35,6 +35,7 @@ static struct result run(const char *const argv[], const weft_child_options *opt
                          weft_deadline deadline)
 {
     struct result result;
+    NEEDS_PROCESSES();
     memset(&result, 0xa5, sizeof result);
     result.rc = weft_child_run(argv, options, result.output, &result.outcome, deadline);
     return result;

@@ -95,7 +95,7 @@ TEST(every_other_signal_can_be_forwarded_at_once)
         forwarded[signo] = weft_signal_forward(signo, queue) == 0;
         n += forwarded[signo];
     }
-    EXPECT_EQ(n, 31 - 9 + SIGRTMAX - SIGRTMIN + 1);
+    EXPECT_EQ(n, 31 - 9 + SIGRTMAX - SIGRTMIN + !HARNESS_VALGRIND); /* it keeps the last one */
     /* QEMU's user mode needs two, and lets a program's last two go nowhere. */
     int last = SIGRTMAX - (HARNESS_EMULATED ? 2 : 0);
     for (int signo = 1; signo <= last; signo++)
