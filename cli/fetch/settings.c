@@ -14,7 +14,7 @@
 
 enum { WORKERS_PRESET = 20, WORKERS_MAX = 4096 };
 
-static const char *const kinds[] = { "serial", "threads", "processes", NULL };
+static const char *const kinds[] = { "serial", "threads", "tasks", "processes", NULL };
 
 /* What the options write to, before it is checked. */
 struct raw {
