@@ -17,7 +17,7 @@ all:
 
 help:
 	@echo 'make             installs what is missing and builds, in build/'
-	@echo 'make demo        fetches 200 pages from a site of its own: one at a time, by threads, by processes'
+	@echo 'make demo        fetches 200 pages from a site of its own: one at a time, by threads, by tasks, by processes'
 	@echo 'make test        builds and runs all tests; ARGS="--suite park" runs some'
 	@echo 'make install     to PREFIX=/usr/local, below DESTDIR= if given'
 	@echo 'make bench       measures weft beside its peers; BENCH=lock some of it, ARGS=--quick runs only'

@@ -5,7 +5,7 @@
  * A command fills its settings with the defaults, describes them and parses:
  *
  *     struct { uint64_t jobs; int64_t timeout_ns; bool json; int kind; } set = { 20, 0, false, 0 };
- *     static const char *const kinds[] = { "serial", "threads", "processes", NULL };
+ *     static const char *const kinds[] = { "serial", "threads", "tasks", "processes", NULL };
  *     const struct option_spec specs[] = {
  *         { 'j', "jobs", "N", "fetches at once", OPTION_COUNT,
  *           .to.count = &set.jobs, .min = 1, .max = 10000 },

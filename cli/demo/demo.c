@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LINES_SHOWN = 3, PAGES_MAX = 10000, URL_BYTES = 96, KINDS = 3 };
+enum { LINES_SHOWN = 3, PAGES_MAX = 10000, URL_BYTES = 96, TASKS_MAX = 1000, KINDS = 4 };
 
 struct settings {
     uint64_t pages;
@@ -164,10 +164,17 @@ static void print_table(const struct settings *settings, const struct row *rows)
            latency);
 }
 
+/* A task for each page. */
+static uint64_t at_once(const struct settings *settings)
+{
+    return settings->pages < TASKS_MAX ? settings->pages : TASKS_MAX;
+}
+
 static int run_all(const struct settings *settings)
 {
     struct row rows[KINDS] = { { "serial", 1, 0, { 0 } },
                                { "threads", settings->jobs, 0, { 0 } },
+                               { "tasks", at_once(settings), 0, { 0 } },
                                { "processes", settings->jobs, 0, { 0 } } };
     struct site site;
     int code = EXIT_OK;
@@ -204,8 +211,8 @@ int demo_main(int argc, char **argv)
     const struct options options = {
         .command = "weft demo",
         .synopsis = "[OPTION]...",
-        .about = "Fetches the same pages from a site of its own one at a time, by threads and by "
-                 "processes, and says what each took.",
+        .about = "Fetches the same pages from a site of its own one at a time, by threads, by "
+                 "tasks (all of them at once) and by processes, and says what each took.",
         .specs = specs,
         .count = sizeof specs / sizeof specs[0],
     };

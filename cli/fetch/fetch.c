@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* weft fetch: many URLs at once.
  *
- *   settings.c  the command line              transfer.c  one attempt: what workers run
- *   input.c     URLs, from files              classify.c  why it failed
- *   driver.c    hands out, takes back         saver.c     bodies as files
- *   jobs.c      what is in flight or waits    output.c    lines, progress, summary
- *   retry.c     what is tried again           json.c      lines as JSON
+ *   settings.c     the command line           transfer.c  one attempt: what workers run
+ *   descriptors.c  how many can be open       classify.c  why it failed
+ *   input.c        URLs, from files           saver.c     bodies as files
+ *   driver.c       hands out, takes back      output.c    lines, progress, summary
+ *   jobs.c         what is in flight, waits   json.c      lines as JSON
+ *   retry.c        what is tried again
  *
  * The driver is a strand of its own, because a strand can be cancelled: the second Ctrl-C ends
  * whatever it waits for, the transfer included that it runs itself with kind serial. The main
@@ -19,24 +20,11 @@
 
 #include <poll.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
-
-/* Each worker holds a handful of descriptors, so the usual soft limit of 1024 is soon reached. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
 
 /* Before there is a second thread: libcurl first, so that worker processes find it prepared. */
 static int prepare(const struct settings *settings)
 {
-    raise_descriptor_limit();
     int rc = weft_curl_init();
     if (rc == 0 && settings->kind == WEFT_PROCESSES)
         rc = weft_init();

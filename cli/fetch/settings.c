@@ -2,10 +2,12 @@
 /* The command line of `weft fetch`: the table, and what a table cannot check. */
 #include "settings.h"
 
+#include "descriptors.h"
 #include "input.h"
 #include "saver.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,7 +16,7 @@
 
 enum { WORKERS_PRESET = 20, WORKERS_MAX = 4096 };
 
-static const char *const kinds[] = { "serial", "threads", "processes", NULL };
+static const char *const kinds[] = { "serial", "threads", "tasks", "processes", NULL };
 
 /* What the options write to, before it is checked. */
 struct raw {
@@ -34,6 +36,7 @@ static const char more[] =
     "Examples:\n"
     "  weft fetch https://example.com/\n"
     "  weft fetch -k processes -j 5 -i urls.txt -o pages\n"
+    "  weft fetch -k tasks -j 2000 -i urls.txt\n"
     "  grep -o 'https://[^\"]*' index.html | weft fetch -i - --json | jq .status\n"
     "\n"
     "Ctrl-C finishes what is running and says what was not started; a second one\n"
@@ -118,6 +121,36 @@ static bool check_workers(const struct options *options, struct settings *s, con
     return true;
 }
 
+/* What each worker has open in this process: its connection; a thread also what libcurl wakes it
+ * by; and the directory and the file, if bodies are saved. */
+static uint64_t descriptors_each(const struct settings *s, bool saves)
+{
+    uint64_t saving = saves ? 2 : 0;
+
+    switch (s->kind) {
+    case WEFT_THREADS:
+        return 2 + saving;
+    case WEFT_TASKS:
+        return 1 + saving;
+    default:
+        return 0; /* processes have limits of their own */
+    }
+}
+
+static bool check_descriptors(const struct options *options, const struct settings *s, bool saves)
+{
+    uint64_t limit = descriptors_raise();
+    uint64_t needed = descriptors_needed(s->workers, descriptors_each(s, saves));
+
+    if (needed <= limit)
+        return true;
+    options_complain(options,
+                     "-j %" PRIu64 ": needs %" PRIu64 " file descriptors at least, and the system "
+                     "allows %" PRIu64 " (ulimit -Hn)",
+                     s->workers, needed, limit);
+    return false;
+}
+
 /* Makes a path absolute: workers need not share the working directory. */
 static bool resolve(const struct options *options, const char *option, const char *path, char *ret)
 {
@@ -170,8 +203,10 @@ static bool check(const struct options *options, struct settings *s, const struc
 {
     if (getrandom(&s->plan.run, sizeof s->plan.run, GRND_NONBLOCK) != sizeof s->plan.run)
         s->plan.run = (uint64_t)weft_now() ^ (uint64_t)getpid() << 40;
-    return check_workers(options, s, raw) && check_urls(options, s) && check_inputs(options, s) &&
-           check_ca_file(options, s, raw->ca_file) && check_directory(options, s, raw->directory);
+    return check_workers(options, s, raw) &&
+           check_descriptors(options, s, raw->directory != NULL) && check_urls(options, s) &&
+           check_inputs(options, s) && check_ca_file(options, s, raw->ca_file) &&
+           check_directory(options, s, raw->directory);
 }
 
 #define COUNT(field) OPTION_COUNT, .to.count = &(field)
@@ -181,8 +216,8 @@ enum options_result settings_parse(int argc, char **argv, struct settings *s)
 {
     struct raw raw;
     const struct option_spec specs[] = {
-        { 'k', "kind", "KIND", "what the workers are: serial, threads or processes", OPTION_CHOICE,
-          .to.choice = &raw.kind, .choices = kinds },
+        { 'k', "kind", "KIND", "what the workers are: serial, threads, tasks or processes",
+          OPTION_CHOICE, .to.choice = &raw.kind, .choices = kinds },
         { 'j', "jobs", "N", "how many fetch at once; 20 if not given, with -k serial 1",
           OPTION_COUNT, .to.count = &raw.workers, .min = 1, .max = WORKERS_MAX },
         { 'i', "input", "FILE", "read URLs from FILE, one per line; -: standard input; repeatable",

@@ -8,6 +8,9 @@
 
 #include <curl/curl.h>
 
+/* Of kind tasks, libcurl calls back in whichever task drives the worker's transfers at the moment,
+ * so a callback goes by its pointer alone. It does not park, and it writes to files: what a write
+ * to the page cache takes, all transfers of that thread can wait for. */
 struct worker {
     CURL *easy;
     struct saver saver;

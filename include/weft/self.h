@@ -28,6 +28,14 @@ const char *weft_self_name(void);
 /* Renames the calling strand: copied, cut to 31 bytes (15 in what ps shows). NULL: no name. */
 void weft_self_set_name(const char *name);
 
+/*
+ * What the calling strand is: WEFT_TASKS in a task; WEFT_THREADS in a thread, whoever made it, also
+ * in one of a worker process. What a call of kind serial sees is the strand that it runs in, and
+ * inside weft_blocking() it is the thread. For code that shall run in any kind of strand, but must
+ * do one thing differently: hand what blocks to weft_blocking(), say. Signal-safe.
+ */
+weft_kind weft_self_kind(void);
+
 /* True from a cancellation until it is acknowledged; false inside a shield (scope.h). */
 bool weft_cancelled(void);
 

@@ -14,6 +14,11 @@ uint64_t weft_self_id(void)
     return strand_self()->id;
 }
 
+weft_kind weft_self_kind(void)
+{
+    return strand_self()->reactor ? WEFT_TASKS : WEFT_THREADS;
+}
+
 const char *weft_self_name(void)
 {
     struct strand *self = strand_self();

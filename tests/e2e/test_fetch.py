@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -53,6 +54,34 @@ def test_as_many_are_in_flight_as_there_are_workers(kind, serve):
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE_S)
     assert site.stats()["in_flight_most"] == 7
+
+
+def test_two_thousand_tasks_fetch_at_once(serve):
+    site = serve("--latency", "1h")
+    with started("-k", "tasks", "-j", "2000", "-i", "-", stdin=subprocess.PIPE) as process:
+        process.stdin.write("".join(f"{site.url}page/{i}\n" for i in range(2500)))
+        process.stdin.flush()
+        until(site, in_flight=2000)
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_S)
+    assert site.stats()["in_flight_most"] == 2000
+
+
+@pytest.mark.parametrize("options, needed", [
+    (["-k", "tasks", "-j", "200"], 264),
+    (["-k", "tasks", "-j", "100", "-o", "pages"], 364),
+    (["-k", "threads", "-j", "200"], 464),
+])
+def test_too_few_descriptors_are_named(options, needed, site, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 250))
+
+    with started(*options, f"{site.url}page/1", preexec_fn=limit, cwd=tmp_path) as process:
+        output, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, output) == (2, "")
+    assert re.search(rf"-j \d+: needs {needed} file descriptors at least, and the system allows 250 ",
+                     errors)
+    assert not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize("kind", CONCURRENT)
@@ -418,7 +447,7 @@ URL = "http://127.0.0.1:9/"
     (["-j", "0", URL], "-j 0: must be at least 1"),
     (["-j", "4097", URL], "-j 4097: must be at most 4096"),
     (["-j", "x", URL], "-j: 'x' is not a number"),
-    (["-k", "fibres", URL], "-k: 'fibres' is not one of serial, threads, processes"),
+    (["-k", "fibres", URL], "-k: 'fibres' is not one of serial, threads, tasks, processes"),
     (["-k", "serial", "-j", "2", URL], "-j 2: -k serial fetches one at a time"),
     (["example.com"], "'example.com' is not a URL: it does not begin with http:// or https://"),
     (["ftp://example.com/"], "'ftp://example.com/' is not a URL"),

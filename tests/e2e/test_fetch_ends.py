@@ -263,7 +263,7 @@ def test_the_demo_compares_the_kinds_and_leaves_nothing_running():
     assert (run.returncode, run.stderr) == (0, "")
     assert re.search(r"^Fetched http://127.0.0.1:\d+/page/\d+ with status 200$", run.stdout,
                      re.MULTILINE)
-    for kind, workers in [("serial", 1), ("threads", 5), ("processes", 5)]:
+    for kind, workers in [("serial", 1), ("threads", 5), ("tasks", 10), ("processes", 5)]:
         assert re.search(rf"^{kind} +{workers} +10 +0 +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+x$",
                          run.stdout, re.MULTILINE)
     port = re.search(r"127\.0\.0\.1:(\d+)", run.stdout)[1]

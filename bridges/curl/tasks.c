@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tasks.c: transfers in tasks: many in one multi handle, and one wait for all of them.
+ *
+ * Tasks stay with the worker, the thread, that they started on. So an engine belongs to a thread,
+ * here too, and none of what is below is shared between threads. libcurl says which sockets it
+ * wants watched; an epoll descriptor of the engine watches them; and weft's loop, in which the
+ * worker sleeps, watches that one descriptor. A wake-up costs what is ready, however much waits.
+ *
+ * Nobody but the tasks that want something runs the engine. The first that comes leads: it waits
+ * for the descriptor, has libcurl act on what is ready, and tells those whose transfers have ended.
+ * The others follow: each waits for an event of its own. A leader whose own transfer has ended, by
+ * itself or because of its deadline or a cancellation, hands the lead to the one that has waited
+ * longest.
+ *
+ *               nobody leads                     its transfer has ended
+ *     add  ------------------------->  LEADS  -----------------------------> leave, hand over
+ *       |                                ^                                     ^
+ *       | somebody does                  | was handed the lead                 |
+ *       +---------------------------> FOLLOWS ---------------------------------+
+ *
+ * A new transfer's first step is libcurl's timer at once. Whoever adds one takes that step itself
+ * if the leader sleeps; if that leaves a timer which is due before the leader would wake, it wakes
+ * the leader by an eventfd. A leader that is awake comes to the timers anyway: after it has told
+ * others that their transfers have ended it yields, they come back with new ones, and it takes the
+ * first step of all of them together. It is woken, too, if its own transfer ended in such a step of
+ * somebody else's.
+ *
+ * libcurl's multi handle must not be entered twice, and callbacks, which run inside it in the
+ * leader's task, may park. So the engine's lock is held while somebody is inside. Whoever brings a
+ * new transfer and finds it held, the callback itself perhaps, does not wait for it, but takes the
+ * worker's next engine, or makes one: a callback that waits for other transfers to begin and end
+ * cannot stand in their way. There are at most as many engines as callbacks were parked at once,
+ * and one; they stay, with their connections. Those that are under way in an engine stand still
+ * while one of its callbacks is parked, their ends by deadline and cancellation included.
+ *
+ * What the leader has entered in the way of scopes, and its cancellation, are no business of the
+ * other transfers' callbacks: a shield goes with the lock.
+ *
+ * libcurl counts connections in use, too, when it looks whether it keeps too many. So the limit
+ * follows the number of transfers: a burst, which lasts from one moment without transfers to the
+ * next, keeps as many connections as it, or the burst before it, had transfers at once.
+ *
+ * An error that is not a transfer's (no memory to watch a socket) breaks the engine: its transfers
+ * end with that error, nobody takes it any more, and the last to leave closes it.
+ */
+#include "engine.h"
+#include "transfers.h"
+
+#include <weft/fd.h>
+#include <weft/lock.h>
+#include <weft/scope.h>
+#include <weft/self.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { EVENTS = 64 };
+
+/* Instead of a time: the leader is awake, and will look at everything before it sleeps. */
+#define AWAKE INT64_MIN
+
+struct engine {
+    struct engine *next; /* of the same worker */
+    CURLM *multi;
+    int watched;           /* the epoll descriptor */
+    int waker;             /* the eventfd, watched as well */
+    weft_lock lock;        /* held by whoever is inside libcurl; guards what is below */
+    int broken;            /* -errno; 0: it is not */
+    int64_t due_ns;        /* when libcurl's timers want to be run; INT64_MAX: not */
+    int64_t look_ns;       /* when the leader will look at them; AWAKE; INT64_MAX: nobody leads */
+    size_t users;          /* calls that may still look at the engine */
+    size_t most;           /* transfers at once in this burst */
+    size_t most_before;    /* in the last */
+    struct transfers flow; /* under way */
+    struct transfer *leader;
+};
+
+/* What a worker has. */
+struct engines {
+    unsigned forks; /* the value of bridge_forks when it was made */
+    struct engine *first;
+};
+
+static pthread_key_t key;
+
+/* ---- what libcurl tells us */
+
+static int watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
+{
+    struct engine *engine = ctx;
+    struct epoll_event event = { .data.fd = fd };
+    int op = known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        (void)epoll_ctl(engine->watched, EPOLL_CTL_DEL, fd, &event); /* it may be closed already */
+        return 0;
+    }
+    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+    if (epoll_ctl(engine->watched, op, fd, &event) < 0)
+        engine->broken = errno == ENOMEM ? -ENOMEM : -EIO;
+    if (known == NULL)
+        curl_multi_assign(engine->multi, fd, engine); /* anything but NULL */
+    return 0;
+}
+
+static int set_timer(CURLM *multi, long ms, void *ctx)
+{
+    struct engine *engine = ctx;
+
+    (void)multi;
+    engine->due_ns = ms < 0 ? INT64_MAX : weft_after(ms * WEFT_MS).ns;
+    return 0;
+}
+
+/* ---- engines */
+
+/* Of one that is half made, too. */
+static void engine_close(struct engine *engine)
+{
+    if (engine->multi != NULL)
+        curl_multi_cleanup(engine->multi); /* takes its sockets out of `watched` */
+    if (engine->waker >= 0)
+        close(engine->waker);
+    if (engine->watched >= 0)
+        close(engine->watched);
+    transfers_deinit(&engine->flow);
+    free(engine);
+}
+
+static int engine_prepare(struct engine *engine)
+{
+    struct epoll_event wake = { .events = EPOLLIN };
+
+    engine->watched = epoll_create1(EPOLL_CLOEXEC);
+    engine->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    wake.data.fd = engine->waker;
+    if (engine->watched < 0 || engine->waker < 0 ||
+        epoll_ctl(engine->watched, EPOLL_CTL_ADD, engine->waker, &wake) < 0)
+        return errno == ENOMEM ? -ENOMEM : -EIO;
+    engine->multi = curl_multi_init();
+    if (engine->multi == NULL)
+        return -ENOMEM;
+    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, watch);
+    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
+    curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
+    return 0;
+}
+
+static int engine_open(struct engine **ret)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+
+    if (engine == NULL)
+        return -ENOMEM;
+    engine->watched = engine->waker = -1;
+    engine->due_ns = engine->look_ns = INT64_MAX;
+    int rc = engine_prepare(engine);
+    if (rc < 0) {
+        engine_close(engine);
+        return rc;
+    }
+    *ret = engine;
+    return 0;
+}
+
+/* After a fork: only the parent may close the connections, and it alone watches them. */
+static void engine_forget(struct engine *engine)
+{
+    close(engine->waker);
+    close(engine->watched);
+    transfers_deinit(&engine->flow);
+    free(engine);
+}
+
+/* Closes what nobody uses; after a fork forgets everything. */
+static void close_unused(struct engines *engines)
+{
+    struct engine **at = &engines->first;
+    bool ours = engines->forks == bridge_forks;
+
+    while (*at != NULL) {
+        struct engine *engine = *at;
+        if (ours && engine->users > 0) {
+            at = &engine->next;
+            continue;
+        }
+        *at = engine->next;
+        (ours ? engine_close : engine_forget)(engine);
+    }
+}
+
+static void engines_close(void *value)
+{
+    struct engines *engines = value;
+
+    close_unused(engines);
+    free(engines);
+}
+
+int tasks_prepare(void)
+{
+    return pthread_key_create(&key, engines_close);
+}
+
+void tasks_unprepare(void)
+{
+    pthread_key_delete(key);
+}
+
+void tasks_release(void)
+{
+    struct engines *engines = pthread_getspecific(key);
+
+    if (engines != NULL)
+        close_unused(engines);
+}
+
+/* What the worker has, made when it is first asked for. NULL: out of memory. */
+static struct engines *engines_of_worker(void)
+{
+    struct engines *engines = pthread_getspecific(key);
+
+    if (engines == NULL) {
+        engines = calloc(1, sizeof *engines);
+        if (engines == NULL || pthread_setspecific(key, engines) != 0) {
+            free(engines);
+            return NULL;
+        }
+        engines->forks = bridge_forks;
+    }
+    if (engines->forks != bridge_forks) {
+        close_unused(engines);
+        engines->forks = bridge_forks;
+    }
+    return engines;
+}
+
+static bool take_lock(struct engine *engine)
+{
+    return weft_lock_acquire(&engine->lock, WEFT_NOW) == 0;
+}
+
+/* Gives the worker's first engine that nobody is inside of, with its lock held. */
+static int engine_take(struct engine **ret)
+{
+    struct engines *engines = engines_of_worker();
+
+    if (engines == NULL)
+        return -ENOMEM;
+    struct engine **at = &engines->first;
+    while (*at != NULL && ((*at)->broken < 0 || !take_lock(*at)))
+        at = &(*at)->next;
+    if (*at == NULL) {
+        int rc = engine_open(at);
+        if (rc < 0)
+            return rc;
+        weft_lock_lock(&(*at)->lock);
+    }
+    *ret = *at;
+    return 0;
+}
+
+/* The caller will not look at the engine again: the last to leave a broken one closes it. */
+static void engine_give_back(struct engine *engine)
+{
+    struct engines *engines = pthread_getspecific(key);
+
+    if (--engine->users > 0 || engine->broken == 0)
+        return;
+    struct engine **at = &engines->first;
+    while (*at != engine)
+        at = &(*at)->next;
+    *at = engine->next;
+    engine_close(engine);
+}
+
+/* ---- inside libcurl, with the lock held */
+
+static void enter(struct engine *engine, weft_scope *shield)
+{
+    weft_lock_lock(&engine->lock);
+    weft_scope_enter(shield, WEFT_FOREVER, WEFT_SHIELD);
+}
+
+static void leave(struct engine *engine, weft_scope *shield)
+{
+    (void)weft_scope_leave(shield);
+    (void)weft_lock_release(&engine->lock);
+}
+
+static void limit_connections(struct engine *engine)
+{
+    if (engine->flow.count <= engine->most)
+        return;
+    engine->most = engine->flow.count;
+    size_t most = engine->most > engine->most_before ? engine->most : engine->most_before;
+    curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, (long)(most - 1 + WEFT_CURL_IDLE_MAX));
+}
+
+static int add(struct engine *engine, struct transfer *transfer)
+{
+    int rc = bridge_error(curl_multi_add_handle(engine->multi, transfer->easy));
+
+    if (rc < 0)
+        return rc;
+    rc = transfers_add(&engine->flow, transfer);
+    if (rc < 0)
+        curl_multi_remove_handle(engine->multi, transfer->easy);
+    else
+        limit_connections(engine);
+    return rc;
+}
+
+static void forget(struct engine *engine, struct transfer *transfer)
+{
+    transfers_remove(&engine->flow, transfer);
+    if (engine->flow.count > 0)
+        return;
+    engine->most_before = engine->most;
+    engine->most = 0;
+}
+
+/* Tells those whose transfers have ended. Returns how many. */
+static int take_ended(struct engine *engine)
+{
+    const CURLMsg *message;
+    int ended = 0;
+    int left;
+
+    while ((message = curl_multi_info_read(engine->multi, &left)) != NULL) {
+        struct transfer *transfer = transfers_find(&engine->flow, message->easy_handle);
+        if (message->msg != CURLMSG_DONE || transfer == NULL)
+            continue;
+        transfer->code = message->data.result;
+        transfer->ended = true;
+        forget(engine, transfer);
+        curl_multi_remove_handle(engine->multi, transfer->easy);
+        weft_event_set(&transfer->news);
+        ended++;
+    }
+    return ended;
+}
+
+static void act(struct engine *engine, curl_socket_t fd, int what)
+{
+    int running;
+    int rc = bridge_error(curl_multi_socket_action(engine->multi, fd, what, &running));
+
+    if (rc < 0 && engine->broken == 0)
+        engine->broken = rc;
+}
+
+static void act_on_event(struct engine *engine, const struct epoll_event *event)
+{
+    uint64_t drop;
+    int what = 0;
+
+    if (event->data.fd == engine->waker) {
+        (void)!read(engine->waker, &drop, sizeof drop);
+        return;
+    }
+    if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        what |= CURL_CSELECT_IN;
+    if (event->events & EPOLLOUT)
+        what |= CURL_CSELECT_OUT;
+    act(engine, event->data.fd, what);
+}
+
+static void run_timers(struct engine *engine)
+{
+    if (engine->due_ns > weft_now())
+        return;
+    engine->due_ns = INT64_MAX; /* libcurl says anew */
+    act(engine, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void tell_if_broken(struct engine *engine)
+{
+    if (engine->broken == 0)
+        return;
+    for (struct transfer *transfer = engine->flow.first; transfer; transfer = transfer->after)
+        weft_event_set(&transfer->news);
+}
+
+/* ---- beginning and end of a transfer */
+
+/* The first step of one that was added, unless the leader is about to take it. */
+static void begin(struct engine *engine)
+{
+    if (engine->look_ns <= engine->due_ns)
+        return;
+    run_timers(engine);
+    (void)take_ended(engine);
+    tell_if_broken(engine);
+    const struct transfer *leader = engine->leader;
+    if (leader == NULL ||
+        (!leader->ended && engine->broken == 0 && engine->look_ns <= engine->due_ns))
+        return;
+    engine->look_ns = AWAKE;
+    (void)!write(engine->waker, &(uint64_t){ 1 }, sizeof(uint64_t));
+}
+
+static int start(struct transfer *transfer, struct engine **ret)
+{
+    weft_scope shield;
+    struct engine *engine;
+    int rc = engine_take(&engine);
+
+    if (rc < 0)
+        return rc;
+    engine->users++;
+    weft_scope_enter(&shield, WEFT_FOREVER, WEFT_SHIELD);
+    rc = add(engine, transfer);
+    if (rc == 0)
+        begin(engine);
+    leave(engine, &shield);
+    if (rc < 0)
+        engine_give_back(engine);
+    *ret = engine;
+    return rc;
+}
+
+static void hand_over(struct engine *engine)
+{
+    engine->leader = engine->flow.first;
+    engine->look_ns = engine->leader != NULL ? AWAKE : INT64_MAX;
+    if (engine->leader != NULL)
+        weft_event_set(&engine->leader->news);
+}
+
+/* Returns 0 if it has ended by itself after all, else `why`. */
+static int stop(struct engine *engine, struct transfer *transfer, int why)
+{
+    weft_scope shield;
+
+    enter(engine, &shield);
+    if (!transfer->ended) {
+        forget(engine, transfer);
+        bridge_abandon(engine->multi, transfer->easy);
+    }
+    leave(engine, &shield);
+    return transfer->ended ? 0 : why;
+}
+
+/* ---- waiting */
+
+/* Sleeps until there is something to do. Returns 0; -ECANCELED, -ETIMEDOUT: for the leader itself;
+ * what else weft_fd_wait() says, which no transfer survives. */
+static int sleep_until_ready(struct engine *engine, weft_deadline deadline)
+{
+    weft_deadline look = weft_sooner(deadline, (weft_deadline){ engine->due_ns });
+
+    engine->look_ns = look.ns;
+    int rc = weft_fd_wait(engine->watched, POLLIN, look);
+    engine->look_ns = AWAKE;
+    if (rc == -ETIMEDOUT && weft_left(deadline) > 0)
+        return 0;
+    return rc < 0 ? rc : 0;
+}
+
+/* Has libcurl act on what is ready. Returns how many transfers have ended. */
+static int act_on_all(struct engine *engine)
+{
+    struct epoll_event events[EVENTS];
+    weft_scope shield;
+
+    enter(engine, &shield);
+    int n = epoll_wait(engine->watched, events, EVENTS, 0);
+    for (int i = 0; i < n; i++)
+        act_on_event(engine, &events[i]);
+    run_timers(engine);
+    int ended = take_ended(engine);
+    tell_if_broken(engine);
+    leave(engine, &shield);
+    return ended;
+}
+
+/* One turn of the leader. */
+static int lead(struct engine *engine, weft_deadline deadline)
+{
+    if (weft_cancelled())
+        return -ECANCELED;
+    int64_t now = weft_now();
+    if (deadline.ns <= now)
+        return -ETIMEDOUT;
+    if (engine->due_ns > now) {
+        int rc = sleep_until_ready(engine, deadline);
+        if (rc < 0 && rc != -ECANCELED && rc != -ETIMEDOUT) {
+            engine->broken = rc;
+            tell_if_broken(engine);
+        }
+        if (rc < 0)
+            return rc;
+    }
+    if (act_on_all(engine) > 0)
+        (void)weft_yield(); /* they come back with more */
+    return 0;
+}
+
+static int lead_or_follow(struct engine *engine, struct transfer *transfer, weft_deadline deadline)
+{
+    int rc = 0;
+
+    while (rc == 0 && !transfer->ended) {
+        if (engine->broken < 0)
+            return engine->broken;
+        if (engine->leader == NULL)
+            engine->leader = transfer;
+        if (engine->leader == transfer)
+            rc = lead(engine, deadline);
+        else
+            rc = weft_event_wait(&transfer->news, deadline);
+    }
+    return rc;
+}
+
+int tasks_perform(CURL *easy, CURLcode *ret_code, weft_deadline deadline)
+{
+    struct transfer transfer = { .easy = easy };
+    struct engine *engine;
+
+    if (weft_cancelled())
+        return -ECANCELED;
+    int rc = start(&transfer, &engine);
+    if (rc < 0)
+        return rc;
+    rc = lead_or_follow(engine, &transfer, deadline);
+    if (rc < 0)
+        rc = stop(engine, &transfer, rc);
+    if (engine->leader == &transfer)
+        hand_over(engine);
+    engine_give_back(engine);
+    if (rc == 0)
+        *ret_code = transfer.code;
+    return rc;
+}
