@@ -143,12 +143,15 @@ TEST_EACH_KIND(the_first_failure_cancels_what_has_not_started)
         .outcomes = outcomes,
     };
     EXPECT_EQ(weft_pool_map(pool, square_all_but_sevens, &map, WEFT_FOREVER), -ECHILD);
-    EXPECT_EQ(outcomes[0].how, WEFT_FAILED);
+    int failed = 0;
     for (int i = 0; i < N; i++) {
         EXPECT_NE(outcomes[i].how, WEFT_PENDING);
         EXPECT_NE(outcomes[i].how, WEFT_RUNNING);
         EXPECT_EQ(out[i], outcomes[i].how == WEFT_DONE ? i * i : 0);
+        failed += outcomes[i].how == WEFT_FAILED;
+        EXPECT_TRUE(outcomes[i].how != WEFT_FAILED || i % 7 == 0);
     }
+    EXPECT_GE(failed, 1); /* one may be cancelled while it runs, by another that was faster */
     EXPECT_EQ(outcomes[N - 1].how, WEFT_CANCELLED);
     weft_pool_close(pool);
 }
