@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -282,8 +283,26 @@ static void raise_some(size_t index)
         send(SIGRTMIN + (int)index);
 }
 
+/* ThreadSanitizer holds signals back while a thread is in a system call that it does not know, and
+ * keeps one of each number: those that come to the program meanwhile are lost. What a thread sends
+ * to itself comes at once; tasks cannot, as their workers block signals. */
+static void needs_every_signal(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    bool keeps_one = true;
+#elif defined(__has_feature)
+    bool keeps_one = __has_feature(thread_sanitizer);
+#else
+    bool keeps_one = false;
+#endif
+    const char *strands = getenv("WEFT_TEST_STRANDS");
+    if (keeps_one && strands && (strcmp(strands, "tasks") == 0 || strcmp(strands, "mixed") == 0))
+        SKIP("ThreadSanitizer keeps one signal of each number");
+}
+
 TEST(strands_that_raise_at_the_same_time_are_all_heard)
 {
+    needs_every_signal();
     int heard[STRANDS] = { 0 };
     shared = queue_for(2);
     for (int i = 0; i < STRANDS; i++)
