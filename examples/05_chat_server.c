@@ -51,9 +51,10 @@ static struct line *line_new(const char *text, size_t size)
     return line;
 }
 
-static void line_release(struct line *line)
+/* n holders let go. */
+static void line_release(struct line *line, int n)
 {
-    if (atomic_fetch_sub(&line->holders, 1) == 1)
+    if (atomic_fetch_sub(&line->holders, n) == n)
         free(line);
 }
 
@@ -71,7 +72,7 @@ static bool enter(struct client *me)
     }
     weft_lock_release(&lock);
     if (line && !welcome)
-        line_release(line);
+        line_release(line, 1);
     return welcome;
 }
 
@@ -97,18 +98,19 @@ static int say(struct client *me, const char *text, size_t size)
     struct line *line = line_new(text, size);
     if (!line)
         return -ENOMEM;
+    int kept = 1; /* of the line's holders: this task, and those who did not get it */
     weft_lock_lock(&lock);
     for (struct client *other = clients; other; other = other->next) {
         if (other == me)
             continue;
         atomic_fetch_add(&line->holders, 1);
         if (weft_queue_put(other->lines, &line, WEFT_NOW) < 0) {
-            line_release(line);
+            kept++;
             show_out(other);
         }
     }
     weft_lock_release(&lock);
-    line_release(line);
+    line_release(line, kept);
     return 0;
 }
 
@@ -128,13 +130,12 @@ static int write_lines(weft_call *call)
     struct client *me = call->pointer;
     struct line *line;
     char text[WRITE_BYTES];
-    int rc;
-    while ((rc = weft_queue_get(me->lines, &line, WEFT_FOREVER)) == 0) {
+    while (weft_queue_get(me->lines, &line, WEFT_FOREVER) == 0) {
         size_t size = 0;
         do {
             memcpy(text + size, line->text, line->size);
             size += line->size;
-            line_release(line);
+            line_release(line, 1);
         } while (size + LINE_BYTES <= sizeof text &&
                  weft_queue_get(me->lines, &line, WEFT_NOW) == 0);
         if (weft_stream_write(me->stream, text, size, WEFT_FOREVER) < 0)
@@ -161,7 +162,7 @@ static int serve(weft_call *call)
     }
     weft_group_close(writer); /* ends it, wherever it waits */
     while (me.lines && weft_queue_get(me.lines, &line, WEFT_NOW) == 0)
-        line_release(line);
+        line_release(line, 1);
     weft_queue_close(me.lines);
     weft_stream_close(me.stream);
     return 0;

@@ -32,7 +32,7 @@ def run(name, *arguments):
 
 
 # The site answers after a second: long enough for every worker to be waiting at the same time.
-@pytest.mark.parametrize("name, at_once", [("01_threads", 10), ("02_processes", 5)])
+@pytest.mark.parametrize("name, at_once", [("01_threads", 10), ("02_processes", 5), ("04_tasks", 10)])
 def test_ten_urls_are_fetched_at_the_same_time(name, at_once, serve):
     site = serve("--latency", "1s")
     urls = [f"{site.url}page/{n}" for n in range(10)]
