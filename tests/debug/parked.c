@@ -68,6 +68,7 @@ static int ends_at_once(weft_call *call)
 
 __attribute__((noinline)) static int everything_is_parked(int others)
 {
+    __asm__ volatile("" : "+r"(others)); /* a call without effect would be left out */
     return others;
 }
 
