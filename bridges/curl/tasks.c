@@ -306,12 +306,13 @@ static size_t larger(size_t a, size_t b)
 
 static void limit_connections(struct engine *engine)
 {
-    bool moved = weft_now() >= engine->window_ns;
+    int64_t now = weft_now();
+    bool moved = now >= engine->window_ns;
 
     if (moved) {
         engine->most_before = engine->most;
         engine->most = 0;
-        engine->window_ns = weft_now() + WINDOW_NS;
+        engine->window_ns = now + WINDOW_NS;
     }
     if (!moved && engine->flow.count <= engine->most)
         return;
