@@ -38,8 +38,8 @@
  * other transfers' callbacks: a shield goes with the lock.
  *
  * libcurl counts connections in use, too, when it looks whether it keeps too many. So the limit
- * follows the number of transfers: a burst, which lasts from one moment without transfers to the
- * next, keeps as many connections as it, or the burst before it, had transfers at once.
+ * follows the most transfers that there were at once in the present window of WINDOW_NS and the one
+ * before it: whoever waits for work, as all do now and then, keeps its connection for a while.
  *
  * An error that is not a transfer's (no memory to watch a socket) breaks the engine: its transfers
  * end with that error, nobody takes it any more, and the last to leave closes it.
@@ -65,6 +65,8 @@ enum { EVENTS = 64 };
 /* Instead of a time: the leader is awake, and will look at everything before it sleeps. */
 #define AWAKE INT64_MIN
 
+#define WINDOW_NS (10 * WEFT_S)
+
 struct engine {
     struct engine *next; /* of the same worker */
     CURLM *multi;
@@ -75,8 +77,9 @@ struct engine {
     int64_t due_ns;        /* when libcurl's timers want to be run; INT64_MAX: not */
     int64_t look_ns;       /* when the leader will look at them; AWAKE; INT64_MAX: nobody leads */
     size_t users;          /* calls that may still look at the engine */
-    size_t most;           /* transfers at once in this burst */
-    size_t most_before;    /* in the last */
+    size_t most;           /* transfers at once in the present window */
+    size_t most_before;    /* in the window before */
+    int64_t window_ns;     /* when the present one ends */
     struct transfers flow; /* under way */
     struct transfer *leader;
 };
@@ -296,13 +299,26 @@ static void leave(struct engine *engine, weft_scope *shield)
     (void)weft_lock_release(&engine->lock);
 }
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 static void limit_connections(struct engine *engine)
 {
-    if (engine->flow.count <= engine->most)
+    int64_t now = weft_now();
+    bool moved = now >= engine->window_ns;
+
+    if (moved) {
+        engine->most_before = engine->most;
+        engine->most = 0;
+        engine->window_ns = now + WINDOW_NS;
+    }
+    if (!moved && engine->flow.count <= engine->most)
         return;
-    engine->most = engine->flow.count;
-    size_t most = engine->most > engine->most_before ? engine->most : engine->most_before;
-    curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, (long)(most - 1 + WEFT_CURL_IDLE_MAX));
+    engine->most = larger(engine->most, engine->flow.count);
+    curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS,
+                      (long)(larger(engine->most, engine->most_before) - 1 + WEFT_CURL_IDLE_MAX));
 }
 
 static int add(struct engine *engine, struct transfer *transfer)
@@ -319,15 +335,6 @@ static int add(struct engine *engine, struct transfer *transfer)
     return rc;
 }
 
-static void forget(struct engine *engine, struct transfer *transfer)
-{
-    transfers_remove(&engine->flow, transfer);
-    if (engine->flow.count > 0)
-        return;
-    engine->most_before = engine->most;
-    engine->most = 0;
-}
-
 /* Tells those whose transfers have ended. Returns how many. */
 static int take_ended(struct engine *engine)
 {
@@ -341,7 +348,7 @@ static int take_ended(struct engine *engine)
             continue;
         transfer->code = message->data.result;
         transfer->ended = true;
-        forget(engine, transfer);
+        transfers_remove(&engine->flow, transfer);
         curl_multi_remove_handle(engine->multi, transfer->easy);
         weft_event_set(&transfer->news);
         ended++;
@@ -443,7 +450,7 @@ static int stop(struct engine *engine, struct transfer *transfer, int why)
 
     enter(engine, &shield);
     if (!transfer->ended) {
-        forget(engine, transfer);
+        transfers_remove(&engine->flow, transfer);
         bridge_abandon(engine->multi, transfer->easy);
     }
     leave(engine, &shield);
