@@ -52,7 +52,7 @@ TEST(a_full_deque_grows_and_keeps_their_order)
     }
 }
 
-enum { ITEMS = HARNESS_SANITIZED ? 100000 : 1000000, THIEVES = 3 };
+enum { ITEMS = HARNESS_SANITIZED || HARNESS_EMULATED ? 100000 : 1000000, THIEVES = 3 };
 
 static atomic_uchar times[ITEMS];
 static atomic_bool over;
