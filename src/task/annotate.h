@@ -37,7 +37,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 #ifdef HAVE_VALGRIND
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #endif
 
 /* Whether stacks that go must be told of. */
@@ -74,6 +74,20 @@ static inline void annotate_no_stack(const void *low, const void *top, unsigned 
     (void)low;
     (void)top;
     (void)number;
+}
+
+/* Memory of a stack becomes its next task's record and what lies beside: frames may have been
+   there, and have gone. */
+static inline void annotate_record(const void *from, const void *to)
+{
+#ifdef ANNOTATE_ADDRESS
+    __asan_unpoison_memory_region(from, (size_t)((const char *)to - (const char *)from));
+#endif
+#ifdef HAVE_VALGRIND
+    (void)VALGRIND_MAKE_MEM_UNDEFINED(from, (size_t)((const char *)to - (const char *)from));
+#endif
+    (void)from;
+    (void)to;
 }
 
 /* A stack is used anew: the frames that were left in it are gone. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* task/task.c: the making and the end of tasks: their memory, and who holds it. */
+#include "task/annotate.h"
 #include "task/share.h"
 #include "task/worker.h"
 
@@ -7,6 +8,8 @@ static struct stack_cache *own_cache(void)
 {
     return worker_current ? &worker_current->stacks : NULL;
 }
+
+enum { FIRST_FRAME = 192 }; /* what switch_prepare() writes, at most */
 
 static char *below(const void *top, size_t bytes)
 {
@@ -19,7 +22,9 @@ struct task *task_new(size_t stack_bytes, size_t beside_bytes, void **ret_beside
     if (!stack)
         return NULL;
     struct task *task = (struct task *)below(stack, sizeof *task);
-    *task = (struct task){ .stack = stack, .beside = below(task, beside_bytes), .holders = 1 };
+    void *beside = below(task, beside_bytes);
+    annotate_record(below(beside, FIRST_FRAME), stack);
+    *task = (struct task){ .stack = stack, .beside = beside, .holders = 1 };
     task->strand.ops = &task_ops;
     stack->user = task;
     if (ret_beside)

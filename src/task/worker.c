@@ -179,8 +179,9 @@ static int task_sleep(struct strand *self, weft_deadline deadline)
     struct task *task = (struct task *)self;
     struct worker *worker = task->worker;
     uint32_t token = TOKEN_EMPTY;
-    /* relaxed: announces only that it sleeps, and its own worker alone acts on that */
-    if (cas_relaxed(&self->token, &token, TOKEN_SLEEPING)) {
+    /* release: pairs with the acquire half in give_token(): from here on task->next is the waker's,
+       who may have decided the wait before a timer last put the task among those that are ready */
+    if (cas_release(&self->token, &token, TOKEN_SLEEPING)) {
         bool timed = deadline.ns != INT64_MAX;
         task->timed_out = false;
         if (timed) {
@@ -202,7 +203,7 @@ static int task_sleep(struct strand *self, weft_deadline deadline)
 /* True: the task slept, and is the caller's to pass on. Else it may be gone. */
 static bool give_token(struct strand *strand)
 {
-    /* acq_rel for its release: pairs with the acquire in task_sleep() */
+    /* acq_rel: pairs with the acquire and the release in task_sleep() */
     return swap_acq_rel(&strand->token, TOKEN_THERE) == TOKEN_SLEEPING;
 }
 

@@ -182,6 +182,7 @@ TEST(datagrams_and_files_leave_nothing)
 
 TEST(children_leave_nothing)
 {
+    NEEDS_PROCESSES();
     expect_no_growth(use_child, ROUNDS / 10);
 }
 
