@@ -11,19 +11,21 @@
  *              library's own poll, pthread_mutex_lock() hold the worker up, and every task on it.
  *              Calls that block for long go through weft_blocking() (self.h); a library that has a
  *              descriptor waits with weft_fd_wait(); libcurl has weft_curl_perform() (weft-curl).
- *   Computing  Nobody interrupts a task. One that computes for long lets others run by weft_yield();
- *              what it has started meanwhile is run by other workers.
+ *   Computing  Nobody interrupts a task. One that computes for long lets others run by
+ *              weft_yield(); what it has started meanwhile is run by other workers.
  *   Order      Tasks that a task starts begin in no particular order, mostly the last one first.
  *   Threads    A task stays on the worker where it began. Its errno, the floating-point control
- *              words and what C++ is throwing or catching are its own. Other thread-locals (OpenSSL's
- *              error queue, the locale) and locks that belong to a thread (stdio's, a recursive
- *              pthread mutex, anything by gettid()) are shared with the other tasks there: never wait
- *              in weft between taking and giving back such a lock, nor between a call and reading its
- *              error. pthread_exit(), and a C++ exception that leaves the task's function, are errors.
- *   Stack      256 KiB of address space unless weft_options.stack_bytes says otherwise, with a guard
- *              below. A task that overflows is named on standard error, and the program aborts.
- *   Signals    Workers block all signals, so that the program's own threads get them; signal.h makes
- *              them items of a queue.
+ *              words and what C++ is throwing or catching are its own. Other thread-locals
+ *              (OpenSSL's error queue, the locale) and locks that belong to a thread (stdio's, a
+ *              recursive pthread mutex, anything by gettid()) are shared with the other tasks
+ *              there: never wait in weft between taking and giving back such a lock, nor between a
+ *              call and reading its error. pthread_exit(), and a C++ exception that leaves the
+ *              task's function, are errors.
+ *   Stack      256 KiB of address space unless weft_options.stack_bytes says otherwise, with a
+ *              guard below. A task that overflows is named on standard error, and the program
+ *              aborts.
+ *   Signals    Workers block all signals, so that the program's own threads get them; signal.h
+ *              makes them items of a queue.
  *   Forks      After a fork() of your own there are no workers in the child: -ECHILD.
  *   Limits     Memory: about 4.6 kB for each idle task. Linux before 6.13 can guard about 32,000
  *              stacks at once (half of sysctl vm.max_map_count); the next start fails with -ENOMEM.
@@ -34,8 +36,8 @@
  *   WEFT_IO=uring|epoll                  how they wait for I/O: else io_uring where it is allowed
  *   WEFT_GUARDS=madvise|mprotect|none    how stacks are guarded: else the first that the system has
  *
- * (Nonsense in the first two is -EINVAL when the first task is started.) A program that has an event
- * loop of its own can run tasks in that: run.h.
+ * (Nonsense in the first two is -EINVAL when the first task is started.) A program that has an
+ * event loop of its own can run tasks in that: run.h.
  *
  *     static int greet(weft_call *call)
  *     {

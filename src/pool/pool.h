@@ -73,8 +73,8 @@ struct weft_pool {
     struct worker *workers;
     struct thread_set threads; /* its workers, but of kind tasks */
     struct task_set tasks;     /* the workers of kind tasks */
-    weft_lock lock;    /* guards what follows */
-    struct list queue; /* of futures, by queue_link, each with the runner's reference */
+    weft_lock lock;            /* guards what follows */
+    struct list queue;         /* of futures, by queue_link, each with the runner's reference */
     uint32_t queued;
     uint32_t usable;             /* workers that have not been given up */
     bool closing;                /* nothing new; workers end when the queue is empty */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * strand/runner.h: the door to whatever runs calls: the caller itself (serial.c), a thread each
- * (thread.c), a task each (task.c), a process each (process/spawn.c), a pool (pool/). Groups know runners, not kinds.
+ * (thread.c), a task each (task.c), a process each (process/spawn.c), a pool (pool/). Groups know
+ * runners, not kinds.
  */
 #ifndef WEFT_STRAND_RUNNER_H
 #define WEFT_STRAND_RUNNER_H

@@ -84,12 +84,13 @@ static void *worker_main(void *ctx)
     making->result = rc;
     store_release(&making->said, 1); /* pairs with the acquire in make() */
     futex_wake(&making->said, 1);    /* by address: the maker may be gone */
-    while (rc == 0) {
+    if (rc < 0)
+        return NULL;
+    for (;;) {
         while (worker_run_ready(worker, UINT32_MAX)) {
         }
         (void)worker_sleep(worker, WEFT_FOREVER);
     }
-    return NULL;
 }
 
 /* Makes one more worker, and waits until it is there. Under the lock. */

@@ -7,7 +7,6 @@
 #include <weft/group.h>
 #include <weft/self.h>
 #include <weft/pool.h>
-#include <weft/self.h>
 
 #include "harness.h"
 
