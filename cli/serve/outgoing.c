@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define LAST_CALL_NS WEFT_S
+#define LAST_CALL_NS (2 * WEFT_S)
 
 void outgoing_init(struct outgoing *out, weft_stream *stream, int64_t patience_ns)
 {

@@ -67,11 +67,13 @@ static int on_header_value(http_parser *parser, const char *at, size_t length)
     if (r->head_done)
         return 0;
     struct pair *header = &r->headers[r->headers_count - 1];
+    r->in_value = true;
+    if (length == 0)
+        return 0; /* `at` is then where the next line begins */
     if (header->value.at == NULL)
         header->value = begin_text(r, at, length);
     else
         extend(&header->value, at, length);
-    r->in_value = true;
     return 0;
 }
 
@@ -79,8 +81,9 @@ static int on_headers_complete(http_parser *parser)
 {
     struct request *r = parser->data;
 
+    bool announced = (parser->flags & F_CONTENTLENGTH) != 0;
     r->head_done = true;
-    return 0;
+    return announced && parser->content_length > BODY_BYTES_MAX ? -1 : 0;
 }
 
 static int on_body(http_parser *parser, const char *at, size_t length)
@@ -125,6 +128,7 @@ static unsigned status_for(const struct request *r)
     switch (HTTP_PARSER_ERRNO(&r->parser)) {
     case HPE_INVALID_METHOD:
         return HTTP_STATUS_NOT_IMPLEMENTED;
+    case HPE_CB_headers_complete: /* they announce it */
     case HPE_CB_body:
         return HTTP_STATUS_PAYLOAD_TOO_LARGE;
     case HPE_CB_header_field: /* too many */

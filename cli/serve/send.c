@@ -14,7 +14,11 @@
 
 #include "request.h"
 
-enum { TILE_BYTES = 64 << 10, CHUNK_BYTES = 1 << 20 };
+enum {
+    TILE_BYTES = 64 << 10,
+    LAST_BYTES = 4 << 10,
+    CHUNK_BYTES = 1 << 20,
+};
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -124,20 +128,32 @@ static void put_lines(struct outgoing *out, const char *line, uint64_t from, uin
     }
 }
 
-/* Many lines are made once, as a tile of whole ones, and sent again and again. Returns how far it
- * came: to the last tile, which is not sent but put. */
+/* Many lines are made once, as a tile of whole ones, and sent again and again, so that every tile
+ * begins at the same place of a line. Returns how far it came: to the last bytes, which are put. */
 static uint64_t send_tiles(struct outgoing *out, const char *line, uint64_t from, uint64_t until)
 {
+    char tile[TILE_BYTES]; /* stacks are large, and memory is taken only by those who come here */
     size_t tile_bytes = TILE_BYTES - TILE_BYTES % strlen(line);
-    char *tile = until - from > tile_bytes ? malloc(tile_bytes) : NULL;
 
-    if (tile == NULL)
-        return from;
     fill(tile, tile_bytes, line, from);
-    for (; until - from > tile_bytes && out->error == 0; from += tile_bytes)
-        outgoing_send(out, tile, tile_bytes);
-    free(tile);
+    while (until - from > LAST_BYTES && out->error == 0) {
+        size_t n = (size_t)least(tile_bytes, until - from - LAST_BYTES);
+        outgoing_send(out, tile, n);
+        from += n;
+    }
     return from;
+}
+
+/* What fits in with what is gathered is put there, and much more is sent as tiles. */
+static void put_text(struct outgoing *out, const char *line, uint64_t from, uint64_t until)
+{
+    if (until - from > TILE_BYTES) {
+        size_t room;
+        outgoing_room(out, &room);
+        put_lines(out, line, from, from + room);
+        from = send_tiles(out, line, from + room, until);
+    }
+    put_lines(out, line, from, until);
 }
 
 /* Where the piece that begins at `from` ends. */
@@ -155,8 +171,7 @@ static void put_piece(struct outgoing *out, const struct lines *lines, uint64_t 
         outgoing_number(out, until - from, 16);
         outgoing_text(out, "\r\n");
     }
-    from = send_tiles(out, lines->line, from, until);
-    put_lines(out, lines->line, from, until);
+    put_text(out, lines->line, from, until);
     if (chunked)
         outgoing_text(out, "\r\n");
 }

@@ -17,7 +17,10 @@
 
 #include "connection.h"
 
-enum { ENDS_MAX = 16 };
+enum {
+    ENDS_MAX = 16,
+    STACK_BYTES = 256 << 10, /* a connection with its buffers needs half of it */
+};
 
 struct server {
     struct site *site;
@@ -153,7 +156,11 @@ static int run(struct server *server, bool until_eof, const char *ready)
 
 static int open_server(struct server *server)
 {
-    const weft_options options = { .name = "client", .on_failure = WEFT_GO_ON };
+    const weft_options options = {
+        .name = "client",
+        .on_failure = WEFT_GO_ON,
+        .stack_bytes = STACK_BYTES,
+    };
     int rc = weft_queue_open(&server->ends, sizeof(int), ENDS_MAX, 0);
 
     if (rc == 0)
