@@ -29,7 +29,8 @@ struct settings {
     bool until_eof;
 };
 
-enum { SPARE_DESCRIPTORS = 64 }; /* standard streams, the loop's own, files being opened */
+/* Standard streams, files being opened; and for each CPU what a worker of the tasks waits with. */
+enum { SPARE_DESCRIPTORS = 64, WORKER_DESCRIPTORS = 4 };
 
 static enum options_result parse(int argc, char **argv, struct settings *set)
 {
@@ -81,8 +82,9 @@ static enum options_result parse(int argc, char **argv, struct settings *set)
 /* Connections are descriptors, and so is each large file on its way: two per connection. */
 static int allow_descriptors(const struct settings *set)
 {
-    rlim_t needed = set->connections_max * (set->root != NULL ? 2 : 1) + SPARE_DESCRIPTORS;
     struct rlimit limit;
+    rlim_t needed = set->connections_max * (set->root != NULL ? 2 : 1) + SPARE_DESCRIPTORS +
+                    (rlim_t)sysconf(_SC_NPROCESSORS_ONLN) * WORKER_DESCRIPTORS;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
         return 0;
