@@ -2,13 +2,22 @@
 /* Writing, and how it ends with the server.
  *
  * When the server ends it cancels its tasks: whoever waits for a client, or for its time, goes. An
- * answer that is being sent, though, is finished if the client takes it soon. A write that was
- * cancelled is acknowledged once, and goes on with what is left of it; from then on there is a
- * common end for everything. */
+ * answer that is being sent, though, is finished if the client takes it soon. The cancellation of a
+ * write is acknowledged, once, and what is left is written; from then on there is a common end for
+ * everything.
+ *
+ * A long text is a tile over and over. Many tiles go in one system call, which costs less than one
+ * call for each: TCP wakes the client less often. Streams have no such call, so it is made here,
+ * and weft_fd_wait() does the waiting. */
 #include "outgoing.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum { PARTS_AT_ONCE = 17 }; /* what is gathered, and 1 MiB of tiles */
 
 #define LAST_CALL_NS (2 * WEFT_S)
 
@@ -21,22 +30,32 @@ void outgoing_init(struct outgoing *out, weft_stream *stream, int64_t patience_n
     out->used = 0;
 }
 
-static void write_all(struct outgoing *out, const char *data, size_t size)
+static weft_deadline deadline_of(const struct outgoing *out)
 {
-    if (out->error < 0 || size == 0)
-        return;
-    uint64_t before = weft_stream_written(out->stream);
-    weft_deadline deadline = out->ending ? out->end : weft_after(out->patience_ns);
-    ssize_t n = weft_stream_write(out->stream, data, size, deadline);
-    if (n == -ECANCELED && !out->ending) {
-        size_t done = (size_t)(weft_stream_written(out->stream) - before);
+    return out->ending ? out->end : weft_after(out->patience_ns);
+}
+
+/* Whether to go on after a wait that returned `rc`, which may be the news that the server ends. */
+static bool goes_on(struct outgoing *out, ssize_t rc)
+{
+    if (rc == -ECANCELED && !out->ending) {
         weft_uncancel();
         out->ending = true;
         out->end = weft_after(LAST_CALL_NS);
-        n = weft_stream_write(out->stream, data + done, size - done, out->end);
+        return true;
     }
-    if (n < 0)
-        out->error = (int)n;
+    if (rc < 0)
+        out->error = (int)rc;
+    return rc >= 0;
+}
+
+static void write_all(struct outgoing *out, const char *data, size_t size)
+{
+    uint64_t end = weft_stream_written(out->stream) + size;
+
+    for (size_t left = size; left > 0 && out->error == 0;
+         left = (size_t)(end - weft_stream_written(out->stream)))
+        goes_on(out, weft_stream_write(out->stream, data + size - left, left, deadline_of(out)));
 }
 
 int outgoing_flush(struct outgoing *out)
@@ -91,10 +110,40 @@ void outgoing_number(struct outgoing *out, uint64_t n, unsigned base)
     outgoing_put(out, digits + at, sizeof digits - at);
 }
 
-void outgoing_send(struct outgoing *out, const void *data, size_t size)
+/* Sends what the system takes at once of what is gathered and `size` bytes of tiles behind it, from
+ * byte `at` of it all. */
+static ssize_t send_tiles(struct outgoing *out, const char *tile, size_t tile_bytes, uint64_t at,
+                          uint64_t size)
 {
-    outgoing_flush(out);
-    write_all(out, data, size);
+    struct iovec parts[PARTS_AT_ONCE];
+    struct msghdr message = { .msg_iov = parts };
+
+    if (at < out->used)
+        parts[message.msg_iovlen++] = (struct iovec){ out->bytes + at, out->used - (size_t)at };
+    uint64_t from = at < out->used ? 0 : at - out->used;
+    while (from < size && message.msg_iovlen < PARTS_AT_ONCE) {
+        size_t skip = (size_t)(from % tile_bytes);
+        uint64_t n = size - from < tile_bytes - skip ? size - from : tile_bytes - skip;
+        parts[message.msg_iovlen++] =
+            (struct iovec){ (char *)tile + skip, (size_t)n }; /* only read */
+        from += n;
+    }
+    ssize_t n = sendmsg(weft_stream_fd(out->stream), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return n < 0 ? -errno : n;
+}
+
+void outgoing_repeat(struct outgoing *out, const char *tile, size_t tile_bytes, uint64_t size)
+{
+    for (uint64_t at = 0; at < out->used + size && out->error == 0;) {
+        ssize_t n = send_tiles(out, tile, tile_bytes, at, size);
+        if (n == -EAGAIN) {
+            goes_on(out, weft_fd_wait(weft_stream_fd(out->stream), POLLOUT, deadline_of(out)));
+        } else if (goes_on(out, n)) {
+            at += (uint64_t)n;
+            goes_on(out, weft_yield()); /* there may always be room */
+        }
+    }
+    out->used = 0;
 }
 
 int outgoing_wait(struct outgoing *out, int64_t ns)

@@ -33,8 +33,9 @@ void outgoing_number(struct outgoing *out, uint64_t n, unsigned base);
 char *outgoing_room(struct outgoing *out, size_t *ret_size);
 void outgoing_used(struct outgoing *out, size_t size);
 
-/* Puts data without copying it: sent at once, behind what is gathered. */
-void outgoing_send(struct outgoing *out, const void *data, size_t size);
+/* Puts `size` bytes, which are the `tile_bytes` of the tile over and over, without copying them:
+ * they are sent at once, behind what is gathered. */
+void outgoing_repeat(struct outgoing *out, const char *tile, size_t tile_bytes, uint64_t size);
 
 /* Sends what is gathered. Returns 0 or the first error. */
 int outgoing_flush(struct outgoing *out);

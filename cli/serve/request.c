@@ -288,6 +288,7 @@ static void begin_next(struct request *r)
     r->head_done = false;
     r->done = false;
     r->keep = false;
+    r->wrong = HTTP_STATUS_BAD_REQUEST;
     r->body_bytes = 0;
     http_parser_init(&r->parser, HTTP_REQUEST);
     r->parser.data = r;

@@ -136,23 +136,14 @@ static uint64_t send_tiles(struct outgoing *out, const char *line, uint64_t from
     size_t tile_bytes = TILE_BYTES - TILE_BYTES % strlen(line);
 
     fill(tile, tile_bytes, line, from);
-    while (until - from > LAST_BYTES && out->error == 0) {
-        size_t n = (size_t)least(tile_bytes, until - from - LAST_BYTES);
-        outgoing_send(out, tile, n);
-        from += n;
-    }
-    return from;
+    outgoing_repeat(out, tile, tile_bytes, until - from - LAST_BYTES);
+    return until - LAST_BYTES;
 }
 
-/* What fits in with what is gathered is put there, and much more is sent as tiles. */
 static void put_text(struct outgoing *out, const char *line, uint64_t from, uint64_t until)
 {
-    if (until - from > TILE_BYTES) {
-        size_t room;
-        outgoing_room(out, &room);
-        put_lines(out, line, from, from + room);
-        from = send_tiles(out, line, from + room, until);
-    }
+    if (until - from > TILE_BYTES)
+        from = send_tiles(out, line, from, until);
     put_lines(out, line, from, until);
 }
 
