@@ -112,7 +112,7 @@ void outgoing_number(struct outgoing *out, uint64_t n, unsigned base)
 
 /* Sends what the system takes at once of what is gathered and `size` bytes of tiles behind it, from
  * byte `at` of it all. */
-static ssize_t send_tiles(struct outgoing *out, const char *tile, size_t tile_bytes, uint64_t at,
+static ssize_t send_parts(struct outgoing *out, const char *tile, size_t tile_bytes, uint64_t at,
                           uint64_t size)
 {
     struct iovec parts[PARTS_AT_ONCE];
@@ -135,7 +135,7 @@ static ssize_t send_tiles(struct outgoing *out, const char *tile, size_t tile_by
 void outgoing_repeat(struct outgoing *out, const char *tile, size_t tile_bytes, uint64_t size)
 {
     for (uint64_t at = 0; at < out->used + size && out->error == 0;) {
-        ssize_t n = send_tiles(out, tile, tile_bytes, at, size);
+        ssize_t n = send_parts(out, tile, tile_bytes, at, size);
         if (n == -EAGAIN) {
             goes_on(out, weft_fd_wait(weft_stream_fd(out->stream), POLLOUT, deadline_of(out)));
         } else if (goes_on(out, n)) {
