@@ -25,10 +25,12 @@ struct settings {
     uint64_t page_bytes;
     const char *root;
     uint64_t connections_max;
+    int64_t patience_ns;
     bool until_eof;
 };
 
-enum { SPARE_DESCRIPTORS = 64 }; /* standard streams, the loop's own, files being opened */
+/* Standard streams, files being opened; and for each CPU what a worker of the tasks waits with. */
+enum { SPARE_DESCRIPTORS = 64, WORKER_DESCRIPTORS = 4 };
 
 static enum options_result parse(int argc, char **argv, struct settings *set)
 {
@@ -47,6 +49,8 @@ static enum options_result parse(int argc, char **argv, struct settings *set)
           .to.text = &set->root },
         { 'c', "connections-max", "N", "connections at once; more have to wait", OPTION_COUNT,
           .to.count = &set->connections_max, .min = 1, .max = 100000 },
+        { 't', "timeout", "TIME", "how long a client may be idle, or within a request or answer",
+          OPTION_DURATION, .to.ns = &set->patience_ns, .min = 1, .max = DELAY_MS_MAX * 1000000 },
         { 0, "until-eof", NULL,
           "end when standard input ends, so that a script leaves nothing running", OPTION_FLAG,
           .to.flag = &set->until_eof },
@@ -78,8 +82,9 @@ static enum options_result parse(int argc, char **argv, struct settings *set)
 /* Connections are descriptors, and so is each large file on its way: two per connection. */
 static int allow_descriptors(const struct settings *set)
 {
-    rlim_t needed = set->connections_max * (set->root != NULL ? 2 : 1) + SPARE_DESCRIPTORS;
     struct rlimit limit;
+    rlim_t needed = set->connections_max * (set->root != NULL ? 2 : 1) + SPARE_DESCRIPTORS +
+                    (rlim_t)sysconf(_SC_NPROCESSORS_ONLN) * WORKER_DESCRIPTORS;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
         return 0;
@@ -92,19 +97,6 @@ static int allow_descriptors(const struct settings *set)
     }
     limit.rlim_cur = needed;
     return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
-}
-
-/* The loop receives these through a descriptor; a client that goes away is an error, not a signal.
- */
-static void prepare_signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 static int open_root(const char *directory)
@@ -121,20 +113,20 @@ static int open_root(const char *directory)
 
 static int listen_and_run(const struct settings *set, struct site *site)
 {
-    struct listener listener;
+    struct listen listen;
     char ready[LISTEN_URL_MAX + 16];
-    int rc = listener_open(set->bind, (uint16_t)set->port, &listener);
+    int rc = listen_open(set->bind, (uint16_t)set->port, &listen);
 
     if (rc < 0) {
         fprintf(stderr, "weft serve: cannot listen on '%s' port %" PRIu64 ": %s\n", set->bind,
                 set->port, strerror(-rc));
         return rc;
     }
-    if (!listener.loopback)
+    if (!listen.loopback)
         fprintf(stderr, "weft serve: %s is not a loopback address: other machines can connect\n",
                 set->bind);
-    snprintf(ready, sizeof ready, "Serving %s", listener.url);
-    return server_run(site, listener.fd, set->connections_max, set->until_eof, ready);
+    snprintf(ready, sizeof ready, "Serving %s", listen.url);
+    return server_run(site, listen.listener, set->connections_max, set->until_eof, ready);
 }
 
 int serve_main(int argc, char **argv)
@@ -145,6 +137,7 @@ int serve_main(int argc, char **argv)
         .latency_ns = 50000000,
         .page_bytes = 1024,
         .connections_max = 4096,
+        .patience_ns = 600 * WEFT_S,
     };
 
     switch (parse(argc, argv, &set)) {
@@ -155,8 +148,13 @@ int serve_main(int argc, char **argv)
     case OPTIONS_WRONG:
         return EXIT_USAGE;
     }
-    struct site site = { .latency_ns = set.latency_ns, .page_bytes = set.page_bytes, .root = -1 };
-    prepare_signals();
+    struct site site = {
+        .latency_ns = set.latency_ns,
+        .page_bytes = set.page_bytes,
+        .patience_ns = set.patience_ns,
+        .root = -1,
+    };
+    signal(SIGPIPE, SIG_IGN); /* a standard output that nobody reads is an error, not a signal */
     if (set.root != NULL && (site.root = open_root(set.root)) < 0)
         return EXIT_FAILED;
     int rc = allow_descriptors(&set);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "reply.h"
 
@@ -18,13 +17,13 @@ static void add_retry_after(struct exchange *x)
     const char *retry_after = query_text(x, "retry_after");
 
     if (retry_after != NULL)
-        reply_header(x, MHD_HTTP_HEADER_RETRY_AFTER, retry_after);
+        reply_header(x, "Retry-After", retry_after);
 }
 
 static bool bodiless(uint64_t status)
 {
-    return status == MHD_HTTP_NO_CONTENT || status == MHD_HTTP_RESET_CONTENT ||
-           status == MHD_HTTP_NOT_MODIFIED;
+    return status == HTTP_STATUS_NO_CONTENT || status == HTTP_STATUS_RESET_CONTENT ||
+           status == HTTP_STATUS_NOT_MODIFIED;
 }
 
 void answer_status(struct exchange *x)
@@ -35,7 +34,7 @@ void answer_status(struct exchange *x)
     if (path_number(x, 200, 599, &status) < 0)
         return;
     if (bodiless(status))
-        reply_bytes(x, (unsigned)status, NULL, calloc(1, 1), 0);
+        reply_empty(x, (unsigned)status);
     else
         reply_text(x, (unsigned)status, "status %" PRIu64, status);
     add_retry_after(x);
@@ -63,10 +62,10 @@ void answer_redirect(struct exchange *x)
     uint64_t code;
     char *location;
 
-    if (query_number(x, "code", 399, MHD_HTTP_FOUND, &code) < 0)
+    if (query_number(x, "code", 399, HTTP_STATUS_FOUND, &code) < 0)
         return;
     if (code < 300) {
-        reply_text(x, MHD_HTTP_BAD_REQUEST, "code: '%" PRIu64 "' is not a redirection", code);
+        reply_text(x, HTTP_STATUS_BAD_REQUEST, "code: '%" PRIu64 "' is not a redirection", code);
         return;
     }
     if (strcmp(x->rest, "loop") == 0)
@@ -80,7 +79,7 @@ void answer_redirect(struct exchange *x)
         return;
     }
     reply_text(x, (unsigned)code, "go to %s", location);
-    reply_header(x, MHD_HTTP_HEADER_LOCATION, location);
+    reply_header(x, "Location", location);
     free(location);
 }
 
@@ -92,65 +91,42 @@ void answer_flaky(struct exchange *x)
     uint64_t before = 0;
 
     if (path_number(x, 0, UINT64_MAX, &failures) < 0 ||
-        query_number(x, "status", 599, MHD_HTTP_SERVICE_UNAVAILABLE, &status) < 0)
+        query_number(x, "status", 599, HTTP_STATUS_SERVICE_UNAVAILABLE, &status) < 0)
         return;
     if (status < 400) {
-        reply_text(x, MHD_HTTP_BAD_REQUEST, "status: '%" PRIu64 "' is not from 400 to 599", status);
+        reply_text(x, HTTP_STATUS_BAD_REQUEST, "status: '%" PRIu64 "' is not from 400 to 599",
+                   status);
         return;
     }
+    weft_lock_lock(&x->site->lock);
     int rc = flaky_count(&x->site->flaky, x->path, key != NULL ? key : "", &before);
+    weft_lock_release(&x->site->lock);
     if (rc < 0) {
-        reply_text(x, MHD_HTTP_INSUFFICIENT_STORAGE, "%s; /stats/reset makes room",
+        reply_text(x, HTTP_STATUS_INSUFFICIENT_STORAGE, "%s; /stats/reset makes room",
                    rc == -ENOSPC ? "too many flaky addresses" : "out of memory");
     } else if (before < failures) {
         reply_text(x, (unsigned)status, "failure %" PRIu64 " of %" PRIu64, before + 1, failures);
         add_retry_after(x);
     } else {
-        reply_text(x, MHD_HTTP_OK, "flaky %" PRIu64 " answers", failures);
+        reply_text(x, HTTP_STATUS_OK, "flaky %" PRIu64 " answers", failures);
     }
 }
 
 void answer_drop(struct exchange *x)
 {
     uint64_t reset;
-    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 
     if (query_number(x, "reset", 1, 0, &reset) < 0)
         return;
-    if (reset == 1) {
-        int fd =
-            MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        /* If this fails the connection is closed the ordinary way, which is a drop as well. */
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    }
     reply_drop(x);
-}
-
-static ssize_t read_half(void *cls, uint64_t at, char *to, size_t room)
-{
-    uint64_t half = *(const uint64_t *)cls;
-    size_t n = at + room < half ? room : (size_t)(half - at);
-
-    if (at >= half)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    memset(to, '.', n);
-    return (ssize_t)n;
+    x->reset = reset == 1;
 }
 
 void answer_drop_body(struct exchange *x)
 {
+    struct lines dots = { .line = ".", .cut = true };
     uint64_t bytes;
-    struct MHD_Response *response = NULL;
 
-    if (query_number(x, "bytes", STREAM_BYTES_MAX, 1000, &bytes) < 0)
-        return;
-    uint64_t *half = malloc(sizeof *half);
-    if (half != NULL) {
-        *half = bytes / 2;
-        response =
-            MHD_create_response_from_callback(bytes, UINT64_C(64) << 10, read_half, half, free);
-    }
-    if (response == NULL)
-        free(half);
-    reply_with(x, MHD_HTTP_OK, "text/plain", response);
+    if (query_number(x, "bytes", STREAM_BYTES_MAX, 1000, &bytes) == 0)
+        reply_lines(x, bytes, &dots);
 }

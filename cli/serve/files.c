@@ -20,9 +20,6 @@
 #include "reply.h"
 #include "routes.h"
 
-/* Up to this size reading is cheaper than sending from the descriptor. */
-enum { READ_MAX = 32 << 10 };
-
 static int open_beneath(int root, const char *path)
 {
     struct open_how how = {
@@ -77,68 +74,24 @@ static void refuse(struct exchange *x, int error)
     case -ENOENT:
     case -ENOTDIR:
     case -ENAMETOOLONG:
-        reply_text(x, MHD_HTTP_NOT_FOUND, "%s: no such file", x->path);
+        reply_text(x, HTTP_STATUS_NOT_FOUND, "%s: no such file", x->path);
         break;
     case -EXDEV: /* it leaves the directory */
     case -ELOOP:
     case -EACCES:
     case -EPERM:
     case -ENXIO: /* a socket, or another end is missing */
-        reply_text(x, MHD_HTTP_FORBIDDEN, "%s: not served", x->path);
+        reply_text(x, HTTP_STATUS_FORBIDDEN, "%s: not served", x->path);
         break;
     case -EMFILE:
     case -ENFILE:
     case -ENOMEM:
     case -EAGAIN: /* the tree changed while it was resolved */
-        reply_text(x, MHD_HTTP_SERVICE_UNAVAILABLE, "%s: %s", x->path, strerror(-error));
+        reply_text(x, HTTP_STATUS_SERVICE_UNAVAILABLE, "%s: %s", x->path, strerror(-error));
         break;
     default:
-        reply_text(x, MHD_HTTP_INTERNAL_SERVER_ERROR, "%s: %s", x->path, strerror(-error));
+        reply_text(x, HTTP_STATUS_INTERNAL_SERVER_ERROR, "%s: %s", x->path, strerror(-error));
     }
-}
-
-/* Reads all of a small file; a shorter result means that it shrank. */
-static int read_all(int fd, char *to, size_t size, size_t *ret_size)
-{
-    size_t done = 0;
-
-    while (done < size) {
-        ssize_t n = read(fd, to + done, size - done);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n == 0)
-            break;
-        if (n > 0)
-            done += (size_t)n;
-    }
-    *ret_size = done;
-    return 0;
-}
-
-/* Takes fd. */
-static void send_small(struct exchange *x, int fd, size_t size, const char *type)
-{
-    char *data = malloc(size + 1);
-    size_t got = 0;
-    int rc = data != NULL ? read_all(fd, data, size, &got) : -ENOMEM;
-
-    close(fd);
-    if (rc < 0) {
-        free(data);
-        refuse(x, rc);
-        return;
-    }
-    reply_bytes(x, MHD_HTTP_OK, type, data, got);
-}
-
-/* Takes fd. */
-static void send_large(struct exchange *x, int fd, uint64_t size, const char *type)
-{
-    struct MHD_Response *response = MHD_create_response_from_fd64(size, fd);
-
-    if (response == NULL)
-        close(fd);
-    reply_with(x, MHD_HTTP_OK, type, response);
 }
 
 /* A directory without its slash would break the relative links of its index.html. */
@@ -157,8 +110,8 @@ static void add_slash(struct exchange *x)
         reply_drop(x);
         return;
     }
-    reply_text(x, MHD_HTTP_MOVED_PERMANENTLY, "go to %s", location);
-    reply_header(x, MHD_HTTP_HEADER_LOCATION, location);
+    reply_text(x, HTTP_STATUS_MOVED_PERMANENTLY, "go to %s", location);
+    reply_header(x, "Location", location);
     free(location);
 }
 
@@ -174,7 +127,7 @@ static void send_index(struct exchange *x, const char *directory)
     }
     int fd = open_beneath(x->site->root, path);
     if (fd == -ENOENT)
-        reply_text(x, MHD_HTTP_NOT_FOUND, "%s: a directory without index.html; it is not listed",
+        reply_text(x, HTTP_STATUS_NOT_FOUND, "%s: a directory without index.html; it is not listed",
                    x->path);
     else if (fd < 0)
         refuse(x, fd);
@@ -191,10 +144,7 @@ static void send_file(struct exchange *x, int fd, const char *path, bool index)
     if (fstat(fd, &info) < 0) {
         refuse(x, -errno);
     } else if (S_ISREG(info.st_mode)) {
-        if (info.st_size <= READ_MAX)
-            send_small(x, fd, (size_t)info.st_size, type_of(path));
-        else
-            send_large(x, fd, (uint64_t)info.st_size, type_of(path));
+        reply_file(x, type_of(path), fd, (uint64_t)info.st_size);
         return;
     } else if (!S_ISDIR(info.st_mode) || index) {
         refuse(x, -EACCES);
@@ -211,7 +161,7 @@ void answer_file(struct exchange *x)
     const char *path = x->rest + strspn(x->rest, "/");
 
     if (x->site->root < 0) {
-        reply_text(x, MHD_HTTP_NOT_FOUND, "%s: no directory is served (see --root)", x->path);
+        reply_text(x, HTTP_STATUS_NOT_FOUND, "%s: no directory is served (see --root)", x->path);
         return;
     }
     int fd = open_beneath(x->site->root, path[0] != '\0' ? path : ".");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How often each flaky address was asked for. */
+/* How often each flaky address was asked for. Whoever calls holds the site's lock. */
 #ifndef SERVE_FLAKY_H
 #define SERVE_FLAKY_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A thin layer over libmicrohttpd's responses, so that a route is a few lines. */
+/* Making answers, so that a route is a few lines. */
 #include "reply.h"
 
 #include <errno.h>
@@ -9,34 +9,60 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "request.h"
+#include "send.h"
 #include "values.h"
+
+static struct answer *begin(struct exchange *x, unsigned status, const char *type)
+{
+    answer_deinit(&x->answer);
+    x->answer.status = status;
+    x->answer.type = type;
+    return &x->answer;
+}
 
 void reply_drop(struct exchange *x)
 {
-    if (x->response != NULL)
-        MHD_destroy_response(x->response);
-    x->response = NULL;
+    answer_deinit(&x->answer);
 }
 
-void reply_with(struct exchange *x, unsigned status, const char *type,
-                struct MHD_Response *response)
+void reply_empty(struct exchange *x, unsigned status)
 {
-    reply_drop(x);
-    x->response = response;
-    x->status = status;
-    if (type != NULL && response != NULL)
-        reply_header(x, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    struct answer *answer = begin(x, status, NULL);
+
+    /* The other two say by themselves that nothing follows; this one needs a length of 0. */
+    if (status == HTTP_STATUS_RESET_CONTENT)
+        answer->body = BODY_BYTES;
 }
 
-void reply_bytes(struct exchange *x, unsigned status, const char *type, void *data, size_t size)
+void reply_bytes(struct exchange *x, unsigned status, const char *type, char *data, size_t size)
 {
-    struct MHD_Response *response = NULL;
+    if (data == NULL) {
+        reply_drop(x);
+        return;
+    }
+    struct answer *answer = begin(x, status, type);
+    answer->body = BODY_BYTES;
+    answer->bytes = data;
+    answer->size = size;
+}
 
-    if (data != NULL)
-        response = MHD_create_response_from_buffer(size, data, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL)
-        free(data);
-    reply_with(x, status, type, response);
+void reply_lines(struct exchange *x, uint64_t size, const struct lines *lines)
+{
+    struct answer *answer = begin(x, HTTP_STATUS_OK, "text/plain");
+
+    answer->body = BODY_LINES;
+    answer->lines = *lines;
+    answer->size = size;
+}
+
+void reply_file(struct exchange *x, const char *type, int fd, uint64_t size)
+{
+    struct answer *answer = begin(x, HTTP_STATUS_OK, type);
+
+    answer->body = BODY_FILE;
+    answer->file = fd;
+    answer->size = size;
 }
 
 void reply_text(struct exchange *x, unsigned status, const char *format, ...)
@@ -55,16 +81,39 @@ void reply_text(struct exchange *x, unsigned status, const char *format, ...)
     reply_bytes(x, status, "text/plain; charset=utf-8", text, text != NULL ? strlen(text) : 0);
 }
 
+/* Not what would end the line, nor nothing. */
+static bool fits_header(const char *value)
+{
+    for (const char *c = value; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            return false;
+    return value[0] != '\0';
+}
+
 void reply_header(struct exchange *x, const char *name, const char *value)
 {
-    if (x->response == NULL || MHD_add_response_header(x->response, name, value) == MHD_YES)
+    struct answer *answer = &x->answer;
+    char *all;
+
+    if (answer->status == 0)
         return;
-    reply_text(x, MHD_HTTP_BAD_REQUEST, "'%s' cannot be the value of a %s header", value, name);
+    if (!fits_header(value)) {
+        reply_text(x, HTTP_STATUS_BAD_REQUEST, "'%s' cannot be the value of a %s header", value,
+                   name);
+        return;
+    }
+    if (asprintf(&all, "%s%s: %s\r\n", answer->headers != NULL ? answer->headers : "", name,
+                 value) < 0) {
+        reply_drop(x);
+        return;
+    }
+    free(answer->headers);
+    answer->headers = all;
 }
 
 const char *query_text(const struct exchange *x, const char *name)
 {
-    return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
+    return request_parameter(x->request, name);
 }
 
 static int parse(struct exchange *x, const char *what, const char *text, uint64_t min, uint64_t max,
@@ -73,8 +122,8 @@ static int parse(struct exchange *x, const char *what, const char *text, uint64_
     uint64_t n;
 
     if (value_size(text, &n) < 0 || n < min || n > max) {
-        reply_text(x, MHD_HTTP_BAD_REQUEST, "%s: '%s' is not a number from %" PRIu64 " to %" PRIu64,
-                   what, text, min, max);
+        reply_text(x, HTTP_STATUS_BAD_REQUEST,
+                   "%s: '%s' is not a number from %" PRIu64 " to %" PRIu64, what, text, min, max);
         return -EINVAL;
     }
     *ret = n;

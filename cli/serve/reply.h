@@ -13,11 +13,17 @@ void reply_text(struct exchange *x, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* `size` bytes at `data`, which is taken and freed; NULL stands for a failed allocation. */
-void reply_bytes(struct exchange *x, unsigned status, const char *type, void *data, size_t size);
+void reply_bytes(struct exchange *x, unsigned status, const char *type, char *data, size_t size);
 
-/* A response made by the caller, taken; NULL drops the connection. */
-void reply_with(struct exchange *x, unsigned status, const char *type,
-                struct MHD_Response *response);
+/* A body of known bytes, however long. Without a length to tell, if `chunked`, it may come in
+ * pieces. */
+void reply_lines(struct exchange *x, uint64_t size, const struct lines *lines);
+
+/* A regular file of that size; fd is taken. */
+void reply_file(struct exchange *x, const char *type, int fd, uint64_t size);
+
+/* No body. */
+void reply_empty(struct exchange *x, unsigned status);
 
 /* Adds a header to the answer; a value that HTTP does not allow becomes a 400. */
 void reply_header(struct exchange *x, const char *name, const char *value);

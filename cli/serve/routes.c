@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "reply.h"
+#include "request.h"
 
 static void answer_stats(struct exchange *x);
 static void answer_reset(struct exchange *x);
@@ -69,14 +70,20 @@ void route_find(struct exchange *x)
 
 void route_begin(struct exchange *x)
 {
-    if ((x->route->flags & ROUTE_CONTROL) == 0)
-        stats_request_begins(&x->site->stats, (size_t)(x->route - routes));
+    if ((x->route->flags & ROUTE_CONTROL) != 0)
+        return;
+    weft_lock_lock(&x->site->lock);
+    stats_request_begins(&x->site->stats, (size_t)(x->route - routes));
+    weft_lock_release(&x->site->lock);
 }
 
 void route_end(struct exchange *x)
 {
-    if ((x->route->flags & ROUTE_CONTROL) == 0)
-        stats_request_ends(&x->site->stats);
+    if ((x->route->flags & ROUTE_CONTROL) != 0)
+        return;
+    weft_lock_lock(&x->site->lock);
+    stats_request_ends(&x->site->stats);
+    weft_lock_release(&x->site->lock);
 }
 
 /* ?ms= delays every answer, also failures, unless the route says otherwise. */
@@ -92,14 +99,15 @@ static void apply_delay(struct exchange *x)
         x->delay_ns = 0;
 }
 
-void site_answer(struct exchange *x, const char *method)
+void site_answer(struct exchange *x)
 {
-    x->answered = true;
-    if (!x->head && strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
-        reply_text(x, MHD_HTTP_METHOD_NOT_ALLOWED, "%s: only GET and HEAD are served", method);
-        reply_header(x, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    } else if (x->has_nul) {
-        reply_text(x, MHD_HTTP_BAD_REQUEST, "%%00 has no place in an address");
+    const char *method = x->request->method;
+
+    if (!x->head && strcmp(method, "GET") != 0) {
+        reply_text(x, HTTP_STATUS_METHOD_NOT_ALLOWED, "%s: only GET and HEAD are served", method);
+        reply_header(x, "Allow", "GET, HEAD");
+    } else if (x->request->has_nul) {
+        reply_text(x, HTTP_STATUS_BAD_REQUEST, "%%00 has no place in an address");
     } else {
         x->route->answer(x);
         apply_delay(x);
@@ -123,28 +131,33 @@ static void answer_stats(struct exchange *x)
     size_t counted = 0;
 
     /* Control routes come with a counter that stays at zero; they are left out. */
-    struct stats shown = x->site->stats;
+    weft_lock_lock(&x->site->lock);
+    const struct stats all = x->site->stats;
+    weft_lock_release(&x->site->lock);
+    struct stats shown = all;
     for (size_t i = 0; i < ROUTES; i++) {
         if ((routes[i].flags & ROUTE_CONTROL) != 0)
             continue;
         names[counted] = routes[i].name;
-        shown.routes[counted++] = x->site->stats.routes[i];
+        shown.routes[counted++] = all.routes[i];
     }
     if (text != NULL)
         stats_format(&shown, names, counted, text, STATS_TEXT_MAX);
-    reply_bytes(x, MHD_HTTP_OK, "application/json", text, text != NULL ? strlen(text) : 0);
+    reply_bytes(x, HTTP_STATUS_OK, "application/json", text, text != NULL ? strlen(text) : 0);
 }
 
 static void answer_reset(struct exchange *x)
 {
+    weft_lock_lock(&x->site->lock);
     stats_reset(&x->site->stats);
     flaky_forget(&x->site->flaky);
-    reply_text(x, MHD_HTTP_OK, "ok");
+    weft_lock_release(&x->site->lock);
+    reply_text(x, HTTP_STATUS_OK, "ok");
 }
 
 static void answer_health(struct exchange *x)
 {
-    reply_text(x, MHD_HTTP_OK, "ok");
+    reply_text(x, HTTP_STATUS_OK, "ok");
 }
 
 static void answer_front(struct exchange *x)
@@ -156,7 +169,7 @@ static void answer_front(struct exchange *x)
         return;
     }
     site_describe(list, sizeof list);
-    reply_text(x, MHD_HTTP_OK, "weft serve, a test site\n\n%s", list);
+    reply_text(x, HTTP_STATUS_OK, "weft serve, a test site\n\n%s", list);
 }
 
 static void answer_other(struct exchange *x)
@@ -164,5 +177,5 @@ static void answer_other(struct exchange *x)
     if (x->site->root >= 0)
         answer_file(x);
     else
-        reply_text(x, MHD_HTTP_NOT_FOUND, "%s: no such page; / lists what there is", x->path);
+        reply_text(x, HTTP_STATUS_NOT_FOUND, "%s: no such page; / lists what there is", x->path);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters and their JSON form. They belong to the server's thread. */
+/* Counters and their JSON form. */
 #include "stats.h"
 
 #include <inttypes.h>

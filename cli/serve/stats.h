@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What was asked of the site, and how much of it at once: proof of concurrency by counting rather
- * than by timing. */
+ * than by timing. Whoever calls holds the site's lock. */
 #ifndef SERVE_STATS_H
 #define SERVE_STATS_H
 
@@ -11,7 +11,7 @@
 
 struct stats {
     uint64_t requests;                  /* whose headers have arrived */
-    uint64_t in_flight, in_flight_most; /* of those, not yet answered to the last byte */
+    uint64_t in_flight, in_flight_most; /* of those, with all or some of the answer still to send */
     uint64_t connections;
     uint64_t open, open_most; /* connections */
     uint64_t routes[STATS_ROUTES_MAX];
