@@ -25,6 +25,7 @@
  * A task that ends cannot free the stack it stands on: the next one to run on this thread does.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include <weft/time.h>
 
@@ -357,11 +358,13 @@ unsigned worker_sleep(struct worker *worker, weft_deadline deadline)
 
 int worker_init(struct worker *worker, unsigned number, bool exposed)
 {
-    int rc = reactor_open(&worker->reactor);
+    int rc = deque_grow(&worker->deque) ? reactor_open(&worker->reactor) : -ENOMEM;
     if (rc == 0 && exposed && (rc = worker->reactor->ops->fd(worker->reactor)) < 0)
         worker->reactor->ops->close(worker->reactor);
-    if (rc < 0)
+    if (rc < 0) {
+        free(worker->deque.ring);
         return rc;
+    }
     worker->number = number;
     worker->ready_end = &worker->ready;
     worker->thread = strand_self();

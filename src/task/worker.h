@@ -50,7 +50,7 @@ extern __thread struct worker *worker_current __attribute__((tls_model("initial-
 /*
  * Makes the calling thread a worker: *worker is zeroed memory that stays for ever. exposed: a
  * foreign loop shall watch its reactor.
- * Returns  0; what reactor_open() says.
+ * Returns  0; -ENOMEM; what reactor_open() says.
  */
 int worker_init(struct worker *worker, unsigned number, bool exposed);
 
