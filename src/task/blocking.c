@@ -11,6 +11,8 @@
  * end a foreign call, and until it has ended it may use what its argument points to. One that
  * nobody waits for (io/blocking.h) lies on the heap, and frees itself.
  *
+ * A child that the program forks begins with no thread and no job: they have stayed behind.
+ *
  * `guard` guards everything here. An idle thread sleeps on a word of its own, in its stack: whoever
  * takes it from the idle list gives it a job, wakes it by that word, and does not touch it again.
  */
@@ -37,6 +39,20 @@ static struct guard guard;
 static struct list jobs = LIST_INIT(jobs); /* that no thread has taken */
 static struct list idle = LIST_INIT(idle); /* the one that became idle last comes first */
 static unsigned threads;
+
+/* A child that the program forked has none of the threads. */
+static void after_fork(void)
+{
+    guard = (struct guard){ 0 };
+    list_init(&jobs);
+    list_init(&idle);
+    threads = 0;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, after_fork);
+}
 
 static void idle_push(struct idler *idler)
 {

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "streams.h"
 
@@ -84,6 +86,20 @@ static void find_them(size_t index)
 TEST(names_have_addresses)
 {
     in_strand(find_them);
+}
+
+TEST(a_forked_child_looks_up_although_the_threads_have_stayed_behind)
+{
+    int status;
+    addresses[0] = "10.0.0.1";
+    EXPECT_EQ(look_up(WEFT_FOREVER), 1);
+    for (int i = 0; i < 10; i++) { /* the thread that did it is about to be idle */
+        pid_t child = fork();
+        if (child == 0)
+            _exit(look_up(weft_after(30 * WEFT_S)) == 1 ? 0 : 1);
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0);
+    }
 }
 
 static void meet_errors(size_t index)
