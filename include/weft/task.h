@@ -36,7 +36,7 @@
  *   WEFT_IO=uring|epoll                  how they wait for I/O: else io_uring where it is allowed
  *   WEFT_GUARDS=madvise|mprotect|none    how stacks are guarded: else the first that the system has
  *
- * (Nonsense in the first two is -EINVAL when the first task is started.) A program that has an
+ * (Nonsense is -EINVAL where the first group or pool of tasks is opened.) A program that has an
  * event loop of its own can run tasks in that: run.h.
  *
  *     static int greet(weft_call *call)

@@ -132,7 +132,9 @@ static int install(int workers_max)
     share_init(most, make_another);
     if (installed)
         return 0;
-    int rc = overflow_install();
+    int rc = stack_prepare();
+    if (rc == 0)
+        rc = overflow_install();
     if (rc == 0)
         rc = -pthread_atfork(NULL, NULL, after_fork);
     installed = rc == 0;

@@ -89,17 +89,28 @@ static size_t guard_bytes(size_t bytes)
     return part < page_bytes ? page_bytes : part;
 }
 
-/* Under the lock. */
-static void choose_guards(void)
+/* What WEFT_GUARDS asks for, or to be tried first. GUARDS_UNKNOWN: it asks for nonsense. */
+static enum guards wanted_guards(void)
 {
+    static const char *const names[] = {
+        [GUARDS_MADVISE] = "madvise", [GUARDS_MPROTECT] = "mprotect", [GUARDS_NONE] = "none"
+    };
     const char *wish = getenv("WEFT_GUARDS");
+    for (int i = GUARDS_MADVISE; wish && i <= GUARDS_NONE; i++)
+        if (strcmp(wish, names[i]) == 0)
+            return (enum guards)i;
+    return wish ? GUARDS_UNKNOWN : GUARDS_MADVISE;
+}
+
+int stack_prepare(void)
+{
+    guard_lock(&guard);
     page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    if (wish && strcmp(wish, "none") == 0)
-        guards = GUARDS_NONE;
-    else if (wish && strcmp(wish, "mprotect") == 0)
-        guards = GUARDS_MPROTECT;
-    else
-        guards = GUARDS_MADVISE;
+    if (!guards)
+        guards = wanted_guards();
+    bool known = guards;
+    guard_unlock(&guard);
+    return known ? 0 : -EINVAL;
 }
 
 /* Whether the system cannot read a word of memory that nobody has written to. */
@@ -311,8 +322,6 @@ struct stack *stack_take(struct stack_cache *cache, size_t bytes)
     struct stack *stack = cached ? cache->free : NULL;
     if (!stack) {
         guard_lock(&guard);
-        if (!guards)
-            choose_guards();
         struct size *size = size_of(bytes);
         stack = size ? take_free(size) : NULL;
         if (!stack && size)

@@ -39,6 +39,9 @@ enum {
 };
 #define STACK_BYTES_MAX ((size_t)1 << 30)
 
+/* Before the first one. Returns 0; -EINVAL: WEFT_GUARDS says nonsense. */
+int stack_prepare(void);
+
 /*
  * A stack of at least so many bytes (0: the default). cache: the calling worker's; NULL: none.
  * NULL: no memory, or no address space, or with guards by mprotect vm.max_map_count is too small.

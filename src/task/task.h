@@ -34,8 +34,8 @@ struct task {
 
 /*
  * Makes sure that there are workers. Before the first task is made.
- * Returns  0; -EAGAIN, -ENOMEM, -EMFILE: no worker could be made; -EINVAL: WEFT_IO or WEFT_WORKERS
- *          says nonsense; -ECHILD: in a child that the user forked.
+ * Returns  0; -EAGAIN, -ENOMEM, -EMFILE: no worker could be made; -EINVAL: WEFT_IO, WEFT_WORKERS or
+ *          WEFT_GUARDS says nonsense; -ECHILD: in a child that the user forked.
  */
 int task_prepare(void);
 

@@ -18,6 +18,12 @@
 #include "task/stack.h"
 #include "tasks.h"
 
+static struct stack *take(struct stack_cache *cache, size_t bytes)
+{
+    EXPECT_EQ(stack_prepare(), 0);
+    return stack_take(cache, bytes);
+}
+
 enum { MADV_GUARD = 102 }; /* MADV_GUARD_INSTALL, of Linux 6.13 */
 
 static size_t page_bytes(void)
@@ -37,7 +43,7 @@ static bool writable(const void *page)
 
 static void expect_guard(size_t bytes, bool guarded)
 {
-    struct stack *stack = stack_take(NULL, bytes);
+    struct stack *stack = take(NULL, bytes);
     EXPECT_TRUE(stack);
     const char *low = stack->low;
     EXPECT_TRUE(writable(low));
@@ -169,15 +175,15 @@ TEST(the_stack_that_was_given_back_last_is_taken_first)
     struct stack_cache cache = { 0 };
     struct stack *stacks[5];
     for (int i = 0; i < 5; i++)
-        stacks[i] = stack_take(&cache, 0);
+        stacks[i] = take(&cache, 0);
     for (int i = 0; i < 5; i++)
         stack_give(&cache, stacks[i]);
     for (int i = 4; i >= 0; i--)
-        EXPECT_EQ(stack_take(&cache, 0), stacks[i]);
+        EXPECT_EQ(take(&cache, 0), stacks[i]);
     for (int i = 0; i < 5; i++)
         stack_give(NULL, stacks[i]);
     for (int i = 4; i >= 0; i--)
-        EXPECT_EQ(stack_take(NULL, 0), stacks[i]);
+        EXPECT_EQ(take(NULL, 0), stacks[i]);
 }
 
 TEST(a_stack_is_as_big_as_asked_for_or_not_given)
@@ -189,7 +195,7 @@ TEST(a_stack_is_as_big_as_asked_for_or_not_given)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         if (HARNESS_VALGRIND && sizes[i] > 8 << 20)
             continue; /* it takes a minute over a slab of them */
-        struct stack *stack = stack_take(NULL, sizes[i]);
+        struct stack *stack = take(NULL, sizes[i]);
         EXPECT_TRUE(stack);
         const char *lowest = stack->low;
         while (stack_guards(stack, lowest - 1))
@@ -197,8 +203,8 @@ TEST(a_stack_is_as_big_as_asked_for_or_not_given)
         EXPECT_GE((const char *)stack + 1024 - lowest, sizes[i]); /* colours take a little */
         stack_give(NULL, stack);
     }
-    EXPECT_FALSE(stack_take(NULL, STACK_BYTES_MAX + 1));
-    EXPECT_FALSE(stack_take(NULL, SIZE_MAX));
+    EXPECT_FALSE(take(NULL, STACK_BYTES_MAX + 1));
+    EXPECT_FALSE(take(NULL, SIZE_MAX));
 }
 
 /* Uses so many bytes of stack. */
@@ -257,16 +263,16 @@ static size_t resident_pages(const struct stack *stack)
 
 static void expect_trimmed(size_t bytes, size_t touch_first, size_t touch_last)
 {
-    struct stack *stack = stack_take(NULL, bytes);
+    struct stack *stack = take(NULL, bytes);
     EXPECT_TRUE(stack);
-    struct stack *keeper = stack_take(NULL, bytes); /* so that the slab stays */
+    struct stack *keeper = take(NULL, bytes); /* so that the slab stays */
     char *top = (char *)stack;
     for (size_t at = touch_first; at <= touch_last; at += page_bytes())
         top[-(ptrdiff_t)at] = 1;
     EXPECT_GE(resident_pages(stack), (touch_last - touch_first) / page_bytes() + 1);
     stack_give(NULL, stack);
     EXPECT_LE(resident_pages(stack), 2);
-    EXPECT_EQ(stack_take(NULL, bytes), stack);
+    EXPECT_EQ(take(NULL, bytes), stack);
     stack_give(NULL, stack);
     stack_give(NULL, keeper);
 }
@@ -302,7 +308,7 @@ TEST(bursts_leave_nothing_behind)
     size_t before = 0;
     for (int round = 0; round < 6; round++) {
         for (int i = 0; i < BURST; i++) {
-            stacks[i] = stack_take(i % 2 ? &cache : NULL, i % 3 ? 0 : 64 * 1024);
+            stacks[i] = take(i % 2 ? &cache : NULL, i % 3 ? 0 : 64 * 1024);
             EXPECT_TRUE(stacks[i]);
         }
         for (int i = 0; i < BURST; i++) /* in another order than they came */

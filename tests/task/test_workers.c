@@ -28,6 +28,17 @@ static int count(weft_call *call)
 
 /* ---- how many */
 
+TEST(nonsense_about_guards_is_refused_and_does_no_harm)
+{
+    weft_group *g;
+    setenv("WEFT_GUARDS", "walls", 1);
+    EXPECT_EQ(weft_group_open(&g, WEFT_TASKS, NULL), -EINVAL);
+    setenv("WEFT_GUARDS", "mprotect", 1);
+    EXPECT_EQ(weft_group_open(&g, WEFT_TASKS, NULL), 0);
+    weft_group_close(g);
+    DESCRIPTORS_MAY_STAY();
+}
+
 TEST(nonsense_in_the_environment_is_refused_and_does_no_harm)
 {
     static const char *const nonsense[] = { "",  "0",   "-1",  "x",  "3x",
