@@ -49,6 +49,9 @@
     __atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_SEQ_CST,               \
                                 __ATOMIC_RELAXED)
 
+/* A full fence: no load or store passes it. */
+#define fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+
 /* Tells the processor that this is a spinning loop. */
 static inline void cpu_relax(void)
 {

@@ -6,7 +6,8 @@
  * `top` only grows, by whoever takes the oldest; `bottom` is the owner's. The two ends meet only
  * over the last task, which both take by the swap of top. For that the owner's claim (its store to
  * bottom) and its look at top must not pass each other, nor a thief's look at top and at bottom:
- * these are seq_cst.
+ * there is a fence between them. (Not seq_cst stores and loads: QEMU's emulation of AArch64 lets a
+ * load-acquire pass a store-release, as its host does.)
  *
  * The tasks lie in a ring, which the owner replaces by one twice as large when it is full. Thieves
  * may still read the old ring: it holds what it held for every place that they can win by a swap of
@@ -78,8 +79,9 @@ static inline struct task *deque_pop(struct deque *deque)
     if (bottom == load_relaxed(&deque->top)) /* relaxed: top only grows, so it is empty for sure */
         return NULL;
     bottom--;
-    store_seq_cst(&deque->bottom, bottom); /* seq_cst, both: see above */
-    uint64_t top = load_seq_cst(&deque->top);
+    store_relaxed(&deque->bottom, bottom); /* relaxed, both: the fence orders them, see above */
+    fence_seq_cst();
+    uint64_t top = load_relaxed(&deque->top);
     struct task *task = NULL;
     if (top <= bottom) {
         task = load_relaxed(ring_slot(load_relaxed(&deque->ring), bottom)); /* relaxed: own */
@@ -95,8 +97,9 @@ static inline struct task *deque_pop(struct deque *deque)
 /* By anybody: the oldest. NULL: none, or somebody else was faster. */
 static inline struct task *deque_steal(struct deque *deque)
 {
-    uint64_t top = load_seq_cst(&deque->top);       /* seq_cst, both: see above */
-    uint64_t bottom = load_seq_cst(&deque->bottom); /* pairs with the release in deque_push() */
+    uint64_t top = load_acquire(&deque->top);       /* pairs with the swaps of other thieves */
+    fence_seq_cst();                                /* see above */
+    uint64_t bottom = load_acquire(&deque->bottom); /* pairs with the release in deque_push() */
     if ((int64_t)(bottom - top) <= 0)
         return NULL;
     /* acquire: pairs with the release in deque_grow(); at least as new as that of bottom */

@@ -135,9 +135,9 @@ static bool find_searcher(void)
 static void notify(const struct worker *worker, bool lone)
 {
     if (worker && load_relaxed(&workers_max) == 1)
-        return;                              /* there is nobody else */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* pairs with the seq_cst stores in share_sleep() */
-    if (lone && load_relaxed(&watched))      /* relaxed: the fence orders it */
+        return;                         /* there is nobody else */
+    fence_seq_cst();                    /* pairs with the seq_cst stores in share_sleep() */
+    if (lone && load_relaxed(&watched)) /* relaxed: the fence orders it */
         return;
     /* Whoever put a task while the mark was there has relied on it. */
     while (!find_searcher() && some_left() && one_sleeps()) {
