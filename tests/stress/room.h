@@ -10,6 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* mallinfo2() is glibc's, of 2.33. */
+#ifdef __GLIBC__
+#define ROOM_MALLINFO __GLIBC_PREREQ(2, 33)
+#else
+#define ROOM_MALLINFO 0
+#endif
+
 #include "harness.h"
 #include "task/stack.h"
 
@@ -51,7 +58,7 @@ static inline struct room room_used(void)
 {
     struct room used = { 0 };
     stack_each(room_count_stack, &used.stacks);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#if ROOM_MALLINFO
     struct mallinfo2 info = mallinfo2();
     used.heap = info.uordblks + info.hblkhd;
 #endif
