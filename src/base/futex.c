@@ -13,14 +13,7 @@
 #include <unistd.h>
 
 #include "base/futex.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#define THREAD_SANITIZER __has_feature(thread_sanitizer)
-#else
-#define THREAD_SANITIZER 0
-#endif
+#include "base/sanitizer.h"
 
 static int wait_once(const uint32_t *word, uint32_t value, weft_deadline deadline)
 {

@@ -6,15 +6,8 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/sanitizer.h"
 #include "io/waker.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#define THREAD_SANITIZER __has_feature(thread_sanitizer)
-#else
-#define THREAD_SANITIZER 0
-#endif
 
 enum { AWAKE, ASLEEP, WOKEN };
 
