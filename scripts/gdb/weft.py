@@ -17,8 +17,7 @@ import time
 import gdb
 import gdb.unwinder
 
-SLEEPING = 2  # TOKEN_SLEEPING in src/task/worker.c
-FOREVER = (1 << 63) - 1
+WAITING = (1, 2)  # STRAND_WAITS and STRAND_WAITS_CANCELLABLE in src/park/strand.h
 
 # By gdb's name of a machine: the stack pointer's and the program counter's names, the size of what lies
 # at the end of a stack, and where in it the registers are.
@@ -110,15 +109,12 @@ class Task:
             return "running"
         if not self.record["sp"]:
             return "ended"
-        return "parked" if self.record["strand"]["token"] == SLEEPING else "ready"
+        return "parked" if self.record["strand"]["decision"] in WAITING else "ready"
 
     def deadline_ns(self):
         """When its sleep ends at the latest; None: never, or it does not sleep."""
-        timer = self.record["timer"]
-        if self.state() != "parked":
-            return None
-        is_set = timer["prev"] or self.record["worker"]["timers"]["root"] == timer.address
-        return int(timer["at_ns"]) if is_set and timer["at_ns"] != FOREVER else None
+        is_set = self.state() == "parked" and self.record["timed"]
+        return int(self.record["timer"]["at_ns"]) if is_set else None
 
     def thread(self):
         """The thread that stands on its stack, if there is one."""

@@ -64,7 +64,7 @@ static bool put_some(int signo, weft_queue *queue)
 {
     /* relaxed, both: see begin_turn() */
     for (uint32_t n = load_relaxed(&counts[signo]); n; n--) {
-        if (queue_try_put(queue, &signo) == -EAGAIN)
+        if (weft_queue_put(queue, &signo, WEFT_NOW) == -ETIMEDOUT)
             return true;
         sub_relaxed(&counts[signo], 1); /* also when the queue is shut: dropped */
     }

@@ -10,23 +10,28 @@
  * nodes of all words that hash to it. Nodes lie on the waiter's stack.
  *
  *   the waiter   sets its decision to WAITS, queues a node in each word's bucket, checking the
- *                word's value under the guard, and sleeps until its token is there
+ *                word's value under the guard, looks at the cancel bits, and sleeps until its token
+ *                is there
  *   a waker      under the guard, finds nodes of the word and decides their waits: the swap of
  *                decision from WAITS to WOKEN. It unqueues only the nodes whose swap it has won,
  *                so a wake-up is never spent on a strand that was just cancelled or timed out.
  *                After unlocking it sends each strand's token
  *   a canceller  sets the cancel bit, then swaps the decision and sends the token (strand.c)
- *   the deadline is decided by the waiter itself, when its sleep ends without a token
+ *   the deadline is decided by the waiter itself, or by what keeps its time (a task's worker)
  *
  *            WAITS --+--> WOKEN       decider sends a token, the waiter takes it
  *                    +--> CANCELLED   decider sends a token, the waiter takes it
- *                    +--> TIMED_OUT   by the waiter, no token
+ *                    +--> TIMED_OUT   by the waiter's own side, no token
  *                    +--> CHANGED     by the waiter, no token
  *
  * Why a node's memory is valid as long as anybody touches it: others touch a queued node only under
  * its bucket's guard, and the waiter unqueues all its nodes under those guards before it returns. A
  * node that a waker unqueued is the waker's until it sends the token, and the waiter does not
  * return before it has taken that. The token is the last thing written to the strand.
+ *
+ * A primitive with a lock of its own can do without the table, and its guards: it keeps the nodes
+ * in a queue of its own, which that lock guards as a bucket's guard does. The wait begins while it
+ * holds the lock, and `then` releases it.
  *
  * Lock order: a guard of one bucket is the innermost lock; nothing else is taken under it. Wake
  * order: the order of queueing, per word.
@@ -44,15 +49,13 @@
 
 struct park_bucket park_buckets[1 << PARK_BUCKET_BITS];
 
-/* Swaps an undecided wait to a decision. True: the caller has decided it. */
-static bool decide(struct strand *strand, uint32_t decision)
+/* Decides a queued node's wait as woken. Under the guard, or the lock of the node's queue. */
+static bool decide_woken(struct park_node *node)
 {
-    uint32_t now = load_relaxed(&strand->decision); /* only a first guess for the swap below */
-    while (now == STRAND_WAITS || now == STRAND_WAITS_CANCELLABLE)
-        /* acq_rel: acquires what the waiter wrote before it queued; releases to its load */
-        if (cas_acq_rel(&strand->decision, &now, decision))
-            return true;
-    return false;
+    if (!strand_decide(node->strand, STRAND_WOKEN))
+        return false;
+    node->strand->woken_node = node;
+    return true;
 }
 
 /* Under the guard. */
@@ -66,9 +69,8 @@ static void unqueue(struct park_bucket *bucket, struct park_node *node)
 /* Decides a queued node's wait as woken, and if that succeeds unqueues it. Under the guard. */
 static bool claim(struct park_bucket *bucket, struct park_node *node)
 {
-    if (!decide(node->strand, STRAND_WOKEN))
+    if (!decide_woken(node))
         return false;
-    node->strand->woken_node = node;
     unqueue(bucket, node);
     return true;
 }
@@ -98,16 +100,15 @@ static bool enqueue(struct park_node *node)
 {
     struct park_bucket *bucket = park_bucket_of(node->word);
     guard_lock(&bucket->guard);
-    /* seq_cst: a primitive that counts its waiters first is in one order with its waker's look at
-       that count (sync/signal.h) */
-    bool same = load_seq_cst(node->word) == node->value;
+    /* relaxed: whoever has changed it looks for waiters under the guard; who looks first whether
+       there may be some (park_maybe_waited_for()) waits with a `then` that looks again */
+    bool same = load_relaxed(node->word) == node->value;
     if (same) {
         if (!bucket->nodes.next)
             list_init(&bucket->nodes);
         list_push_back(&bucket->nodes, &node->link);
         node->queued = true;
-        /* seq_cst: in one order with park_maybe_waited_for() */
-        store_seq_cst(&bucket->queued, bucket->queued + 1);
+        store_relaxed(&bucket->queued, bucket->queued + 1); /* relaxed: the fence in begin() */
     }
     bucket_unlock(bucket);
     return same;
@@ -115,6 +116,8 @@ static bool enqueue(struct park_node *node)
 
 static void dequeue(struct park_node *node)
 {
+    if (!node->word)
+        return; /* the caller will, under its lock */
     struct park_bucket *bucket = park_bucket_of(node->word);
     guard_lock(&bucket->guard);
     if (node->queued)
@@ -129,27 +132,23 @@ static void dequeue(struct park_node *node)
 static bool begin(struct strand *self, struct park_node *nodes, size_t n, bool cancellable,
                   size_t *queued)
 {
-    /* seq_cst, both: in one order with the canceller's bit and its look at the decision */
-    store_seq_cst(&self->decision, cancellable ? STRAND_WAITS_CANCELLABLE : STRAND_WAITS);
-    if (cancellable && load_seq_cst(&self->cancels))
-        return decide(self, STRAND_CANCELLED);
+    /* release: pairs with the acquire half of the swap by which another decides the wait, and may
+       then write what is the strand's own while it runs (a task's link) */
+    store_release(&self->decision, cancellable ? STRAND_WAITS_CANCELLABLE : STRAND_WAITS);
     for (*queued = 0; *queued < n; ++*queued) {
         struct park_node *node = &nodes[*queued];
+        if (!node->word)
+            continue; /* the caller has queued it */
         node->strand = self;
         node->queued = false;
         if (!enqueue(node))
-            return decide(self, STRAND_CHANGED);
+            return strand_decide(self, STRAND_CHANGED);
     }
-    return false;
-}
-
-/* Sleeps until the wait is decided, and takes the token if one comes. */
-static void finish(struct strand *self, weft_deadline deadline)
-{
-    if (self->ops->sleep(self, deadline) == 0)
-        return;
-    if (!decide(self, STRAND_TIMED_OUT))
-        (void)self->ops->sleep(self, WEFT_FOREVER); /* decided a moment ago: the token comes */
+    /* With the canceller's bit and its look at the decision (cancel.c), and with a change of a word
+       and the look of park_maybe_waited_for(): one of two sees the other. */
+    fence_seq_cst();
+    return cancellable && load_relaxed(&self->cancels) && /* relaxed: the fence orders it */
+           strand_decide(self, STRAND_CANCELLED);
 }
 
 static int result(struct strand *self, const struct park_node *nodes, weft_scope *governor)
@@ -188,7 +187,7 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
     if (!own_decision) {
         if (then && queued == n)
             then(ctx);
-        finish(self, deadline);
+        self->ops->sleep(self, deadline);
     }
     for (size_t i = 0; i < queued; i++)
         if (&nodes[i] != self->woken_node || load_relaxed(&self->decision) != STRAND_WOKEN)
@@ -203,7 +202,7 @@ int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigne
 
 bool park_end(struct strand *strand)
 {
-    if (!decide(strand, STRAND_WOKEN))
+    if (!strand_decide(strand, STRAND_WOKEN))
         return false;
     strand->ops->wake(strand);
     return true;
@@ -276,6 +275,20 @@ void park_claim(const uint32_t *word, uint32_t max, struct list *ret_claimed)
     guard_lock(&bucket->guard);
     collect(bucket, &wake, ret_claimed, &found);
     bucket_unlock(bucket);
+}
+
+bool park_claim_first(struct list *queue, struct list *claimed)
+{
+    LIST_FOREACH (link, queue) {
+        struct park_node *node = CONTAINER(link, struct park_node, link);
+        if (!decide_woken(node))
+            continue; /* its strand is about to take it out */
+        list_remove(link);
+        node->queued = false;
+        list_push_back(claimed, link);
+        return true;
+    }
+    return false;
 }
 
 void park_resume(struct list *claimed, uint32_t token)

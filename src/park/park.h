@@ -43,13 +43,14 @@ static inline bool park_maybe_waited_for(const uint32_t *word)
 
 /* One word that a wait is for. On the waiter's stack; the first fields are the caller's. */
 struct park_node {
-    const uint32_t *word;
+    const uint32_t
+        *word;        /* NULL: it is in a queue of the caller's, who has set strand and queued */
     uint32_t value;   /* it waits while *word == value */
     uint32_t token;   /* what the waker says, valid once woken by this node */
     bool postable;    /* park_post() wakes it */
     bool retries;     /* park_nudge() wakes it: it copes with a wake-up for nothing */
-    bool queued;      /* guarded by the bucket */
-    struct list link; /* guarded by the bucket; after that the waker's */
+    bool queued;      /* guarded by the bucket, or the queue's lock */
+    struct list link; /* the same; after that the waker's */
     struct strand *strand;
     int64_t since_ns; /* for the primitive: when this strand began to wait */
 };
@@ -112,6 +113,10 @@ int64_t park_first_since(const uint32_t *word);
  * so that in between the caller can let go of what the word belongs to.
  */
 void park_claim(const uint32_t *word, uint32_t max, struct list *ret_claimed);
+
+/* The same for the first that can be claimed of a queue of the caller's. False: there is none. */
+bool park_claim_first(struct list *queue, struct list *claimed);
+
 void park_resume(struct list *claimed, uint32_t token);
 
 /*

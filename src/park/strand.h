@@ -28,10 +28,10 @@ struct reactor;
 /* How one kind of strand sleeps. */
 struct strand_ops {
     /*
-     * Called by the strand itself: returns when there is a token, and takes it.
-     * Returns  0: token taken; -ETIMEDOUT: the deadline has passed and no token was there.
+     * Called by the strand itself, in a wait: returns when there is a token, and takes it; or when
+     * the deadline has passed and the wait could be decided so: STRAND_TIMED_OUT.
      */
-    int (*sleep)(struct strand *self, weft_deadline deadline);
+    void (*sleep)(struct strand *self, weft_deadline deadline);
 
     /*
      * Gives the strand its token. Called by any strand; never waits. The record may be gone as soon
@@ -118,6 +118,17 @@ bool strand_uncancel(struct strand *self, uint32_t depth);
 
 /* Whether the next cancellable wait would return -ECANCELED. */
 bool strand_cancelled(const struct strand *self);
+
+/* Swaps an undecided wait to a decision. True: the caller has decided it. */
+static inline bool strand_decide(struct strand *strand, uint32_t decision)
+{
+    uint32_t now = load_relaxed(&strand->decision); /* only a first guess for the swap below */
+    while (now == STRAND_WAITS || now == STRAND_WAITS_CANCELLABLE)
+        /* acq_rel: acquires what the waiter wrote before it queued; releases to its load */
+        if (cas_acq_rel(&strand->decision, &now, decision))
+            return true;
+    return false;
+}
 
 static inline bool strand_may_spin(struct strand *self)
 {

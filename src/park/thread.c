@@ -5,7 +5,8 @@
  * A thread sleeps on the futex word `token` of its own record:
  *
  *     EMPTY --sleep--> SLEEPING --wake--> TOKEN --sleep returns--> EMPTY
- *       \--------------wake---------------/
+ *       \                 \----time is up, and it decides that---/
+ *        \-------------wake---------------/
  *
  * After the swap to TOKEN the thread may return, end, and its record be unmapped while the waker is
  * still on its way into futex_wake(). That is harmless: the kernel uses only the address, and at
@@ -22,11 +23,16 @@ enum { TOKEN_EMPTY, TOKEN_THERE, TOKEN_SLEEPING };
 __thread struct strand *strand_current __attribute__((tls_model("initial-exec")));
 static __thread struct strand thread_record __attribute__((tls_model("initial-exec")));
 
-static uint64_t last_id;
+/* Each thread takes numbers by the hundred, for the strands that it makes. */
+enum { IDS = 100 };
+static uint64_t taken_ids;
+static __thread uint64_t last_id __attribute__((tls_model("initial-exec")));
 
 uint64_t strand_new_id(void)
 {
-    return add_relaxed(&last_id, 1) + 1; /* relaxed: only uniqueness matters */
+    if (last_id % IDS == 0)
+        last_id = add_relaxed(&taken_ids, IDS); /* relaxed: only uniqueness matters */
+    return ++last_id;
 }
 
 struct strand *strand_attach(void)
@@ -44,24 +50,22 @@ void strand_renew(void)
     strand_attach();
 }
 
-static int thread_sleep(struct strand *self, weft_deadline deadline)
+static void thread_sleep(struct strand *self, weft_deadline deadline)
 {
     uint32_t token = TOKEN_EMPTY;
-    /* relaxed: announces only that it sleeps; the kernel compares the word again */
-    if (cas_relaxed(&self->token, &token, TOKEN_SLEEPING)) {
+    /* release: whoever sees that it sleeps sees what it did before; the kernel looks again */
+    if (cas_release(&self->token, &token, TOKEN_SLEEPING)) {
         /* acquire: pairs with the swap in thread_wake(); shows what the decider wrote */
         while ((token = load_acquire(&self->token)) == TOKEN_SLEEPING) {
             if (futex_wait(&self->token, TOKEN_SLEEPING, deadline) != -ETIMEDOUT)
                 continue;
-            uint32_t sleeping = TOKEN_SLEEPING;
-            /* relaxed: no token came, so there is nothing to see */
-            if (cas_relaxed(&self->token, &sleeping, TOKEN_EMPTY))
-                return -ETIMEDOUT;
+            deadline = WEFT_FOREVER; /* else it was decided a moment ago: the token comes */
+            if (strand_decide(self, STRAND_TIMED_OUT))
+                break;
         }
     }
     /* acq_rel for its acquire: pairs with the swap in thread_wake(), when it did not sleep */
     (void)swap_acq_rel(&self->token, TOKEN_EMPTY);
-    return 0;
 }
 
 static void thread_wake(struct strand *strand)

@@ -284,7 +284,6 @@ static int make_room(weft_pool *pool, weft_deadline deadline)
     bool full = pool->queued >= pool->options.backlog_max && !pool->closing && pool->usable;
     weft_lock_release(&pool->lock);
     int rc = full ? park_wait(&node, 1, deadline, 0) : 0;
-    signal_disarm(&pool->room);
     return rc < 0 && rc != -EAGAIN ? rc : 0;
 }
 

@@ -8,7 +8,9 @@
  *
  * Cancelling a running call must reach the strand that runs it, which may be about to go on to
  * another call or to end. So a canceller holds the state at CANCELLING meanwhile, and the strand
- * leaves only by a swap from RUNNING; if that fails it waits for the canceller at the guard.
+ * leaves only by a swap from RUNNING; if that fails it waits for the canceller at the guard. A call
+ * beside its task has the strand to itself, and for as long as the canceller has a reference: what
+ * reaches the strand after the call has returned does nothing.
  *
  * Lock order: an owner's lock may be held when a future's guard is taken, never the other way
  * round; under that guard only the cancelled strand's hooks_guard is taken (park/cancel.c).
@@ -25,12 +27,10 @@
 
 static bool try_ended(void *self, weft_case *what);
 static void arm_ended(void *self, struct park_node *node);
-static void disarm_ended(void *self);
 
 static const struct waitable_ops future_waitable = {
     .try_case = try_ended,
     .arm = arm_ended,
-    .disarm = disarm_ended,
 };
 
 int argument_parse(struct argument *ret, struct runner *runner, weft_fn *fn, const void *arg,
@@ -127,8 +127,8 @@ void future_ref(weft_future *future)
 
 void future_unref(weft_future *future)
 {
-    /* acq_rel: what every holder did before letting go happens before the free */
-    if (sub_acq_rel(&future->refs, 1) > 1)
+    /* acquire, acq_rel: what every holder did before letting go happens before the free */
+    if (load_acquire(&future->refs) > 1 && sub_acq_rel(&future->refs, 1) > 1)
         return;
     free(future->call.result);
     if (future->release)
@@ -259,8 +259,9 @@ static void cancel_running(weft_future *future)
     if (!cas_acquire(&future->state, &running, FUTURE_CANCELLING))
         return;
     strand_cancel(future->strand, future->depth);
-    store_release(&future->state,
-                  FUTURE_RUNNING); /* pairs with the swap of who leaves the strand */
+    running = FUTURE_CANCELLING;
+    /* release: pairs with the swap of who leaves the strand; or it has ended beside its task */
+    (void)cas_release(&future->state, &running, FUTURE_RUNNING);
 }
 
 void weft_future_cancel(weft_future *future)
@@ -294,6 +295,8 @@ int weft_future_wait(weft_future *future, weft_deadline deadline)
 {
     if (!has_ended(future) && future->runner && future->runner->ops->help)
         (void)future->runner->ops->help(future->runner, future, deadline);
+    if (!has_ended(future) && deadline.ns > 0 && future->runner && future->runner->ops->let_run)
+        future->runner->ops->let_run(future->runner);
     while (!has_ended(future)) {
         int rc = weft_event_wait(&future->ended, deadline);
         if (rc < 0)
@@ -315,11 +318,6 @@ static void arm_ended(void *self, struct park_node *node)
 {
     weft_future *future = self;
     (void)event_arm(&future->ended, node); /* select tries again after arming */
-}
-
-static void disarm_ended(void *self)
-{
-    (void)self; /* arming an event leaves nothing to undo */
 }
 
 const weft_outcome *weft_future_outcome(const weft_future *future)

@@ -51,12 +51,10 @@ struct weft_group {
 static void on_ended(struct future_owner *owner, weft_future *future);
 static bool try_next_case(void *self, weft_case *what);
 static void arm_next(void *self, struct park_node *node);
-static void disarm_next(void *self);
 
 static const struct waitable_ops group_waitable = {
     .try_case = try_next_case,
     .arm = arm_next,
-    .disarm = disarm_next,
 };
 
 static int borrow_runner(weft_group *group, weft_kind kind)
@@ -288,6 +286,13 @@ static int try_next(weft_group *group, weft_future **ret_future)
     return rc;
 }
 
+/* Before a wait for what has been started. */
+static void let_run(weft_group *group, weft_deadline deadline)
+{
+    if (deadline.ns > 0 && group->runner->ops->let_run)
+        group->runner->ops->let_run(group->runner);
+}
+
 /* A wait for something to end. */
 struct await {
     weft_group *group;
@@ -308,6 +313,7 @@ static int attempt_next(void *ctx)
 int weft_group_next(weft_group *group, weft_future **ret_future, weft_deadline deadline)
 {
     struct await await = { .group = group, .deadline = deadline };
+    let_run(group, deadline);
     int rc = signal_wait(&group->gave, attempt_next, &await, deadline, 0);
     if (rc == 0)
         *ret_future = await.ended;
@@ -327,12 +333,6 @@ static void arm_next(void *self, struct park_node *node)
 {
     weft_group *group = self;
     signal_arm(&group->gave, node);
-}
-
-static void disarm_next(void *self)
-{
-    weft_group *group = self;
-    signal_disarm(&group->gave);
 }
 
 static bool all_ended(weft_group *group)
@@ -356,6 +356,7 @@ static int attempt_all(void *ctx)
 static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags)
 {
     struct await await = { .group = group, .deadline = deadline };
+    let_run(group, deadline);
     return signal_wait(&group->emptied, attempt_all, &await, deadline, flags);
 }
 

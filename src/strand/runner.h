@@ -40,6 +40,12 @@ struct runner_ops {
     bool (*help)(struct runner *runner, weft_future *future, weft_deadline deadline);
 
     /*
+     * The caller is about to wait for futures of this runner: lets one that has not started run
+     * first if that is cheaper than to sleep. NULL: it never is.
+     */
+    void (*let_run)(struct runner *runner);
+
+    /*
      * A future that start() took was cancelled before anybody began it: whatever room it takes is
      * free. Called by the canceller, who has a reference, before the end. NULL: it takes none.
      */

@@ -4,7 +4,9 @@
  *
  * A future that nobody keeps a handle on lies beside its task, in the page that the task needs
  * anyway: starting a call then allocates nothing but that. The future's references hold the task's
- * memory. One with a handle may outlive its task by far, so it is allocated by itself.
+ * memory, so whoever cancels such a call finds its strand there even when the call has returned,
+ * and the strand need not leave it with care (strand/future.c). A future with a handle may outlive
+ * its task by far, so it is allocated by itself.
  *
  * A strand's local values are dropped before its future ends: who waits for that may then free what
  * the drops use.
@@ -21,7 +23,6 @@ struct task_runner {
     struct runner runner;
     const char *name;
     size_t stack_bytes;
-    uint64_t started; /* atomic: only a number */
 };
 
 /* A future beside its task. */
@@ -67,7 +68,8 @@ static void run(void *ctx)
     }
     int status = future->fn(&future->call.pub);
     locals_drop(self);
-    future_leave_strand(future);
+    if (!future->release || status < 0) /* else see the top */
+        future_leave_strand(future);
     future_end_returned(future, status);
     self->family = NULL; /* it was the owner's */
 }
@@ -84,11 +86,17 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
     if (!task)
         return -ENOMEM;
     task->strand.family = self->name;
-    task->strand.number = add_relaxed(&self->started, 1); /* relaxed: only a number */
+    task->strand.number = future->call.pub.index;
     task_start(task, run, future);
     if (!resident)
         task_release(task);
     return 0;
+}
+
+static void let_run(struct runner *runner)
+{
+    (void)runner;
+    task_let_run();
 }
 
 static void close_runner(struct runner *runner)
@@ -99,6 +107,7 @@ static void close_runner(struct runner *runner)
 static const struct runner_ops task_runner_ops = {
     .allocate = allocate,
     .start = start,
+    .let_run = let_run,
     .close = close_runner,
 };
 

@@ -2,15 +2,15 @@
 /*
  * sync/queue.c: a bounded queue of items of one size.
  *
- * A ring of items, its counters and flags are guarded by `lock`. Nobody sleeps under it: a strand
- * that finds the queue empty (or full) waits on the signal `items` (or `space`) and tries again.
- * That it is empty, or full, it sees without the lock: what it does next, arming the signal, is in
- * one order with the raise that follows the next put or get.
- * Each put raises `items` for one waiter, each get raises `space` for one; a shutdown raises both
- * for all. A waiter that was woken tries this queue before anything else it may select on, so
- * that the wake-up meant for the item is not lost on a strand that goes away with something else.
+ * A ring of items, its counters and flags, and two queues of strands that wait, for an item or for
+ * space, are guarded by `lock`. Nobody sleeps under it: a strand that finds the queue empty (or
+ * full) puts itself last among those that wait, and releases the lock when its wait has begun. Each
+ * put takes out and wakes the first that waits for an item, each get the first that waits for
+ * space, a shutdown all; they go on when the lock is free. A strand that was woken tries again:
+ * another may have been faster. It tries this queue before anything else it may select on, so that
+ * the wake-up meant for the item is not lost on a strand that goes away with something else.
  *
- * Semantics: CPython's queue.Queue, shutdown included.
+ * Semantics: CPython's queue.Queue, shutdown included. Waiters: as in Go's channels.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +20,7 @@
 
 #include "sync/queue.h"
 #include "sync/ready_fd.h"
+#include "sync/signal.h"
 
 #define ITEM_BYTES_MAX  ((size_t)1 << 20)
 #define QUEUE_BYTES_MAX ((size_t)1 << 32)
@@ -27,14 +28,14 @@
 struct weft_queue {
     size_t item_bytes, items_max; /* constant after open, as is ring */
     char *ring;
-    weft_lock lock;         /* guards what follows, up to the signals */
+    weft_lock lock;         /* guards what follows, but the signal */
     size_t first;           /* the slot of the first item */
     size_t count;           /* how many there are; read without the lock, too, as is shut */
     size_t unfinished;      /* items put whose work is not done */
     bool shut;              /* puts fail */
     struct ready_fd ready;  /* readable: a get would not wait */
-    struct signal items;    /* raised after a put */
-    struct signal space;    /* raised after a get */
+    struct list getters;    /* of park nodes: strands that wait for an item */
+    struct list putters;    /* the same, for space */
     struct signal all_done; /* raised when unfinished has become 0 */
 };
 
@@ -46,6 +47,8 @@ int weft_queue_open(weft_queue **ret_queue, size_t item_bytes, size_t items_max,
     weft_queue *queue = calloc(1, sizeof *queue);
     if (!queue)
         return -ENOMEM;
+    list_init(&queue->getters);
+    list_init(&queue->putters);
     queue->item_bytes = item_bytes;
     queue->items_max = items_max;
     queue->ring = malloc(item_bytes * items_max);
@@ -79,7 +82,7 @@ static void update_ready(weft_queue *queue)
     ready_fd_set(&queue->ready, queue->count || queue->shut);
 }
 
-/* Whether a put, or a get, would have to wait. relaxed, all: sync/signal.h orders them. */
+/* Whether a put, or a get, would have to wait. relaxed, all: an answer about some moment. */
 static bool looks_full(const weft_queue *queue)
 {
     return load_relaxed(&queue->count) == queue->items_max && !load_relaxed(&queue->shut);
@@ -96,40 +99,30 @@ static void set_count(weft_queue *queue, size_t count)
     store_relaxed(&queue->count, count); /* relaxed: as above */
 }
 
-int queue_try_put(weft_queue *queue, const void *item)
+int queue_put_locked(weft_queue *queue, const void *item, struct list *woken)
 {
-    if (looks_full(queue))
+    if (queue->shut)
+        return -EPIPE;
+    if (queue->count == queue->items_max)
         return -EAGAIN;
-    weft_lock_lock(&queue->lock);
-    int rc = queue->shut ? -EPIPE : queue->count == queue->items_max ? -EAGAIN : 0;
-    if (rc == 0) {
-        memcpy(slot(queue, queue->count), item, queue->item_bytes);
-        set_count(queue, queue->count + 1);
-        queue->unfinished++;
-        update_ready(queue);
-    }
-    weft_lock_release(&queue->lock);
-    if (rc == 0)
-        signal_raise(&queue->items, 1);
-    return rc;
+    memcpy(slot(queue, queue->count), item, queue->item_bytes);
+    set_count(queue, queue->count + 1);
+    queue->unfinished++;
+    update_ready(queue);
+    park_claim_first(&queue->getters, woken);
+    return 0;
 }
 
-int queue_try_get(weft_queue *queue, void *ret_item)
+int queue_get_locked(weft_queue *queue, void *ret_item, struct list *woken)
 {
-    if (looks_empty(queue))
-        return -EAGAIN;
-    weft_lock_lock(&queue->lock);
-    int rc = queue->count ? 0 : queue->shut ? -EPIPE : -EAGAIN;
-    if (rc == 0) {
-        memcpy(ret_item, slot(queue, 0), queue->item_bytes);
-        queue->first = queue->first + 1 == queue->items_max ? 0 : queue->first + 1;
-        set_count(queue, queue->count - 1);
-        update_ready(queue);
-    }
-    weft_lock_release(&queue->lock);
-    if (rc == 0)
-        signal_raise(&queue->space, 1);
-    return rc;
+    if (!queue->count)
+        return queue->shut ? -EPIPE : -EAGAIN;
+    memcpy(ret_item, slot(queue, 0), queue->item_bytes);
+    queue->first = queue->first + 1 == queue->items_max ? 0 : queue->first + 1;
+    set_count(queue, queue->count - 1);
+    update_ready(queue);
+    park_claim_first(&queue->putters, woken);
+    return 0;
 }
 
 size_t queue_item_bytes(const weft_queue *queue)
@@ -137,45 +130,91 @@ size_t queue_item_bytes(const weft_queue *queue)
     return queue->item_bytes;
 }
 
-struct signal *queue_space(weft_queue *queue)
+weft_lock *queue_lock(weft_queue *queue)
 {
-    return &queue->space;
+    return &queue->lock;
 }
 
-struct signal *queue_items(weft_queue *queue)
+void queue_wait_for(weft_queue *queue, bool get, struct park_node *node)
 {
-    return &queue->items;
+    *node = (struct park_node){ .strand = strand_self(), .queued = true };
+    list_push_back(get ? &queue->getters : &queue->putters, &node->link);
+}
+
+void queue_wait_over(struct park_node *node)
+{
+    if (node->queued)
+        list_remove(&node->link);
+}
+
+/* A strand that waits in a queue. */
+struct wait {
+    weft_queue *queue;
+    bool released; /* the lock */
+};
+
+static void release(void *ctx)
+{
+    struct wait *wait = ctx;
+    weft_lock_release(&wait->queue->lock);
+    wait->released = true;
+}
+
+/* Under the lock, which it releases: waits for an item, or for space. 0: try again; or an error. */
+static int wait_in(weft_queue *queue, bool get, weft_deadline deadline)
+{
+    struct wait wait = { .queue = queue };
+    struct park_node node;
+    queue_wait_for(queue, get, &node);
+    int rc = park_wait_then(&node, 1, deadline, 0, release, &wait);
+    if (rc == 0)
+        return 0;
+    if (wait.released)
+        weft_lock_lock(&queue->lock);
+    queue_wait_over(&node);
+    weft_lock_release(&queue->lock);
+    return rc;
 }
 
 /* What a strand wants to do with a queue. */
-struct attempt {
-    weft_queue *queue;
+struct transfer {
     const void *put;
-    void *get;
+    void *get; /* NULL: put */
 };
 
-static int attempt_put(void *ctx)
+static bool looks_vain(const weft_queue *queue, const struct transfer *what)
 {
-    struct attempt *attempt = ctx;
-    return queue_try_put(attempt->queue, attempt->put);
+    return what->get ? looks_empty(queue) : looks_full(queue);
+}
+
+static int transfer(weft_queue *queue, struct transfer what, weft_deadline deadline)
+{
+    int rc = 0;
+    if (deadline.ns <= 0 && looks_vain(queue, &what))
+        return -ETIMEDOUT;
+    do {
+        struct list woken = LIST_INIT(woken);
+        weft_lock_lock(&queue->lock);
+        int done = what.get ? queue_get_locked(queue, what.get, &woken)
+                            : queue_put_locked(queue, what.put, &woken);
+        if (done != -EAGAIN || deadline.ns <= 0) {
+            weft_lock_release(&queue->lock);
+            park_resume(&woken, 0);
+            return done == -EAGAIN ? -ETIMEDOUT : done;
+        }
+        rc = wait_in(queue, what.get, deadline);
+    } while (rc == 0);
+    return rc;
 }
 
 int weft_queue_put(weft_queue *queue, const void *item, weft_deadline deadline)
 {
-    struct attempt attempt = { .queue = queue, .put = item };
-    return signal_wait(&queue->space, attempt_put, &attempt, deadline, 0);
-}
-
-static int attempt_get(void *ctx)
-{
-    struct attempt *attempt = ctx;
-    return queue_try_get(attempt->queue, attempt->get);
+    return transfer(queue, (struct transfer){ .put = item }, deadline);
 }
 
 int weft_queue_get(weft_queue *queue, void *ret_item, weft_deadline deadline)
 {
-    struct attempt attempt = { .queue = queue, .get = ret_item };
-    return signal_wait(&queue->items, attempt_get, &attempt, deadline, 0);
+    return transfer(queue, (struct transfer){ .get = ret_item }, deadline);
 }
 
 /* Counts items as done, under the lock. True: that was the last. */
@@ -188,6 +227,7 @@ static bool done(weft_queue *queue, size_t n)
 void weft_queue_shutdown(weft_queue *queue, bool discard)
 {
     bool all_done = false;
+    struct list woken = LIST_INIT(woken);
     weft_lock_lock(&queue->lock);
     store_relaxed(&queue->shut, true); /* relaxed: as above */
     if (discard) {
@@ -195,9 +235,10 @@ void weft_queue_shutdown(weft_queue *queue, bool discard)
         set_count(queue, 0);
     }
     update_ready(queue);
+    while (park_claim_first(&queue->getters, &woken) || park_claim_first(&queue->putters, &woken)) {
+    }
     weft_lock_release(&queue->lock);
-    signal_raise(&queue->items, UINT32_MAX);
-    signal_raise(&queue->space, UINT32_MAX);
+    park_resume(&woken, 0);
     if (all_done)
         signal_raise(&queue->all_done, UINT32_MAX);
 }

@@ -3,10 +3,15 @@
  * sync/select.c: waiting for the first of several things.
  *
  * Each round tries every case once, from a random one on so that none starves. If none can happen,
- * it arms all (a change from then on ends the wait), tries all again, parks on a node for each, and
- * disarms. Whoever is woken through a case tries that one first: a queue wakes one waiter per item,
- * and that wake-up must not be lost on a strand that takes something else. An event that was set
- * while we waited has happened, even if it has been cleared since.
+ * it arms all but those on queues (a change from then on ends the wait), and tries those again;
+ * takes the locks of all queues, tries these again, and puts itself among those that wait there;
+ * and parks, on a node for each case, which releases the locks. Whoever is woken through a case
+ * tries that one first: a queue wakes one waiter per item, and that wake-up must not be lost on a
+ * strand that takes something else. An event that was set while we waited has happened, even if it
+ * has been cleared since.
+ *
+ * The locks of queues are taken in the order of their addresses, so that no two strands wait for
+ * each other. (Go's select does the same.)
  *
  * What a case is on is known by its op: queues and events belong to this room, futures and groups
  * bring their own operations (waitable.h).
@@ -17,74 +22,56 @@
 #include "sync/queue.h"
 #include "sync/waitable.h"
 
-static bool try_case(weft_case *what)
+static bool is_on_queue(const weft_case *what)
 {
-    struct waitable *waitable;
-    int rc = 0;
-    switch (what->op) {
-    case WEFT_GET:
-        rc = queue_try_get(what->on.queue, what->item);
-        break;
-    case WEFT_PUT:
-        rc = queue_try_put(what->on.queue, what->item);
-        break;
-    case WEFT_SET:
-        rc = weft_event_is_set(what->on.event) ? 0 : -EAGAIN;
-        break;
-    case WEFT_ENDED:
-        waitable = (struct waitable *)what->on.future;
-        return waitable->ops->try_case(waitable, what);
-    case WEFT_NEXT:
-        waitable = (struct waitable *)what->on.group;
-        return waitable->ops->try_case(waitable, what);
-    }
+    return what->op == WEFT_GET || what->op == WEFT_PUT;
+}
+
+static struct waitable *waitable_of(const weft_case *what)
+{
+    return (struct waitable *)(what->op == WEFT_NEXT ? (void *)what->on.group
+                                                     : (void *)what->on.future);
+}
+
+/* Under the queue's lock. False: it cannot happen now. */
+static bool try_locked(weft_case *what, struct list *woken)
+{
+    int rc = what->op == WEFT_GET ? queue_get_locked(what->on.queue, what->item, woken)
+                                  : queue_put_locked(what->on.queue, what->item, woken);
     if (rc == -EAGAIN)
         return false;
     what->result = rc;
     return true;
 }
 
-static void arm(weft_case *what, struct park_node *node)
+static bool try_queue(weft_case *what)
 {
-    struct waitable *waitable = (struct waitable *)what->on.future;
-    switch (what->op) {
-    case WEFT_GET:
-        signal_arm(queue_items(what->on.queue), node);
-        break;
-    case WEFT_PUT:
-        signal_arm(queue_space(what->on.queue), node);
-        break;
-    case WEFT_SET:
-        (void)event_arm(what->on.event, node); /* tried again anyway */
-        break;
-    case WEFT_NEXT:
-        waitable = (struct waitable *)what->on.group;
-        /* fall through */
-    case WEFT_ENDED:
-        waitable->ops->arm(waitable, node);
-        break;
-    }
+    int rc = what->op == WEFT_GET ? weft_queue_get(what->on.queue, what->item, WEFT_NOW)
+                                  : weft_queue_put(what->on.queue, what->item, WEFT_NOW);
+    if (rc == -ETIMEDOUT)
+        return false;
+    what->result = rc;
+    return true;
 }
 
-static void disarm(weft_case *what)
+static bool try_case(weft_case *what)
 {
-    struct waitable *waitable = (struct waitable *)what->on.future;
-    switch (what->op) {
-    case WEFT_GET:
-        signal_disarm(queue_items(what->on.queue));
-        break;
-    case WEFT_PUT:
-        signal_disarm(queue_space(what->on.queue));
-        break;
-    case WEFT_SET:
-        break;
-    case WEFT_NEXT:
-        waitable = (struct waitable *)what->on.group;
-        /* fall through */
-    case WEFT_ENDED:
-        waitable->ops->disarm(waitable);
-        break;
-    }
+    if (is_on_queue(what))
+        return try_queue(what);
+    if (what->op != WEFT_SET)
+        return waitable_of(what)->ops->try_case(waitable_of(what), what);
+    if (!weft_event_is_set(what->on.event))
+        return false;
+    what->result = 0;
+    return true;
+}
+
+static void arm(weft_case *what, struct park_node *node)
+{
+    if (what->op == WEFT_SET)
+        (void)event_arm(what->on.event, node); /* tried again anyway */
+    else
+        waitable_of(what)->ops->arm(waitable_of(what), node);
 }
 
 static bool valid(const weft_case *cases, size_t n)
@@ -120,51 +107,147 @@ static int try_all(weft_case *cases, size_t n, size_t from)
     return -EAGAIN;
 }
 
-/* The cases that a wait is for, each with its node. */
+/* The cases that a wait is for, each with its node, and the queues among them. */
 struct round {
+    weft_case *cases;
     size_t n;
     size_t indices[WEFT_CASES_MAX]; /* of the case behind each node */
     struct park_node nodes[WEFT_CASES_MAX];
+    size_t queues_n;
+    weft_queue *queues[WEFT_CASES_MAX]; /* each once, in the order of their addresses */
+    bool locked;                        /* all of them */
 };
 
-/* After a wait, woken through a node or (-EAGAIN) not: the index of what happened, or -EAGAIN. */
-static int settle(weft_case *cases, const struct round *round, int woken)
+static weft_case *case_of(const struct round *round, size_t nth)
 {
-    if (woken >= 0) {
-        weft_case *what = &cases[round->indices[woken]];
-        if (what->op != WEFT_SET && try_case(what))
-            return (int)round->indices[woken];
+    return &round->cases[round->indices[nth]];
+}
+
+static void add_queue(struct round *round, weft_queue *queue)
+{
+    size_t at = round->queues_n;
+    while (at && (uintptr_t)round->queues[at - 1] > (uintptr_t)queue)
+        at--;
+    if (at && round->queues[at - 1] == queue)
+        return;
+    for (size_t i = round->queues_n++; i > at; i--)
+        round->queues[i] = round->queues[i - 1];
+    round->queues[at] = queue;
+}
+
+static void add_cases(struct round *round, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        weft_case *what = &round->cases[i];
+        if (!what->on.queue)
+            continue;
+        round->indices[round->n] = i;
+        if (is_on_queue(what))
+            add_queue(round, what->on.queue);
+        else
+            arm(what, &round->nodes[round->n]);
+        round->n++;
     }
+}
+
+static void lock_all(struct round *round)
+{
+    for (size_t i = 0; i < round->queues_n; i++)
+        weft_lock_lock(queue_lock(round->queues[i]));
+    round->locked = true;
+}
+
+static void unlock_all(void *ctx)
+{
+    struct round *round = ctx;
+    round->locked = false;
+    for (size_t i = 0; i < round->queues_n; i++)
+        weft_lock_release(queue_lock(round->queues[i]));
+}
+
+/* Tries the cases on queues, or the others, from one on. The place of what happened, or -EAGAIN. */
+static int try_again(struct round *round, bool queues, size_t from, struct list *woken)
+{
     for (size_t i = 0; i < round->n; i++) {
-        weft_case *what = &cases[round->indices[i]];
+        size_t at = (from + i) % round->n;
+        weft_case *what = case_of(round, at);
+        if (is_on_queue(what) == queues && (queues ? try_locked(what, woken) : try_case(what)))
+            return (int)at;
+    }
+    return -EAGAIN;
+}
+
+static void join_queues(struct round *round)
+{
+    for (size_t i = 0; i < round->n; i++) {
+        weft_case *what = case_of(round, i);
+        if (is_on_queue(what))
+            queue_wait_for(what->on.queue, what->op == WEFT_GET, &round->nodes[i]);
+    }
+}
+
+/* Nobody else changes whether a node is queued any more: the wait has been decided. */
+static void leave_queues(struct round *round)
+{
+    for (size_t i = 0; i < round->n; i++) {
+        weft_case *what = case_of(round, i);
+        if (!is_on_queue(what) || !round->nodes[i].queued)
+            continue;
+        if (!round->locked)
+            weft_lock_lock(queue_lock(what->on.queue));
+        queue_wait_over(&round->nodes[i]);
+        if (!round->locked)
+            weft_lock_release(queue_lock(what->on.queue));
+    }
+}
+
+/* After a wait, woken through a node or (-EAGAIN) not: the place of what happened, or -EAGAIN. */
+static int settle(const struct round *round, int woken)
+{
+    if (woken >= 0 && case_of(round, (size_t)woken)->op != WEFT_SET &&
+        try_case(case_of(round, (size_t)woken)))
+        return woken;
+    for (size_t i = 0; i < round->n; i++) {
+        weft_case *what = case_of(round, i);
         if (what->op == WEFT_SET && event_was_set(&round->nodes[i])) {
             what->result = 0;
-            return (int)round->indices[i];
+            return (int)i;
         }
     }
     return -EAGAIN;
 }
 
-/* Arms all, tries all, parks. The index of what happened; -EAGAIN: once more; or an error. */
+/* Parks on all nodes. As settle(); or an error. */
+static int park(struct round *round, weft_deadline deadline)
+{
+    join_queues(round);
+    int rc = park_wait_then(round->nodes, round->n, deadline, 0, unlock_all, round);
+    leave_queues(round);
+    if (round->locked)
+        unlock_all(round);
+    return rc >= 0 || rc == -EAGAIN ? settle(round, rc) : rc;
+}
+
+/* One round. The index of what happened; -EAGAIN: once more; or an error. */
 static int wait_round(weft_case *cases, size_t n, weft_deadline deadline, size_t from)
 {
     struct round round;
-    round.n = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!cases[i].on.queue)
-            continue;
-        round.indices[round.n] = i;
-        arm(&cases[i], &round.nodes[round.n++]);
+    struct list woken = LIST_INIT(woken);
+    round.cases = cases;
+    round.n = round.queues_n = 0;
+    add_cases(&round, n);
+    int at = try_again(&round, false, from, NULL);
+    if (at == -EAGAIN) {
+        lock_all(&round);
+        at = try_again(&round, true, from, &woken);
+        if (at == -EAGAIN) {
+            at = park(&round, deadline);
+        } else {
+            unlock_all(&round);
+            park_resume(&woken, 0);
+        }
     }
-    int rc = try_all(cases, n, from);
-    if (rc == -EAGAIN) {
-        rc = park_wait(round.nodes, round.n, deadline, 0);
-        if (rc >= 0 || rc == -EAGAIN)
-            rc = settle(cases, &round, rc);
-    }
-    for (size_t i = 0; i < round.n; i++)
-        disarm(&cases[round.indices[i]]);
-    return rc;
+    return at < 0 ? at : (int)round.indices[at];
 }
 
 int weft_select(weft_case *cases, size_t n, weft_deadline deadline)

@@ -14,9 +14,8 @@ struct waitable_ops {
     /* Lets the case happen if it can, without waiting, and sets its result. */
     bool (*try_case)(void *self, weft_case *what);
 
-    /* Starts to wait for it: fills the node. A change from then on wakes it. */
+    /* Starts to wait for it: fills the node. A change from then on wakes it. Nothing to undo. */
     void (*arm)(void *self, struct park_node *node);
-    void (*disarm)(void *self);
 };
 
 /* The first member of weft_future and weft_group. */

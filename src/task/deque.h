@@ -4,10 +4,10 @@
  * the other.
  *
  * `top` only grows, by whoever takes the oldest; `bottom` is the owner's. The two ends meet only
- * over the last task, which both take by the swap of top. For that the owner's claim (its store to
- * bottom) and its look at top must not pass each other, nor a thief's look at top and at bottom:
- * there is a fence between them. (Not seq_cst stores and loads: QEMU's emulation of AArch64 lets a
- * load-acquire pass a store-release, as its host does.)
+ * over the last task, which both take by the swap of top. If the owner sees more than one, its
+ * claim (the store to bottom) and its next look at top must not pass each other, nor a thief's look
+ * at top and at bottom: there is a fence between them. (Not seq_cst stores and loads: QEMU's
+ * emulation of AArch64 lets a load-acquire pass a store-release, as its host does.)
  *
  * The tasks lie in a ring, which the owner replaces by one twice as large when it is full. Thieves
  * may still read the old ring: it holds what it held for every place that they can win by a swap of
@@ -76,20 +76,20 @@ static inline uint64_t deque_count(const struct deque *deque)
 static inline struct task *deque_pop(struct deque *deque)
 {
     uint64_t bottom = load_relaxed(&deque->bottom); /* relaxed: own */
-    if (bottom == load_relaxed(&deque->top)) /* relaxed: top only grows, so it is empty for sure */
-        return NULL;
+    uint64_t top = load_relaxed(&deque->top);       /* relaxed: it only grows */
+    if (bottom == top)
+        return NULL; /* for sure */
     bottom--;
+    struct task *task = load_relaxed(ring_slot(load_relaxed(&deque->ring), bottom)); /* own */
+    if (bottom == top)
+        return cas_seq_cst(&deque->top, &top, top + 1) ? task : NULL; /* as the thieves do */
     store_relaxed(&deque->bottom, bottom); /* relaxed, both: the fence orders them, see above */
     fence_seq_cst();
-    uint64_t top = load_relaxed(&deque->top);
-    struct task *task = NULL;
-    if (top <= bottom) {
-        task = load_relaxed(ring_slot(load_relaxed(&deque->ring), bottom)); /* relaxed: own */
-        if (top < bottom)
-            return task;
-        if (!cas_seq_cst(&deque->top, &top, top + 1)) /* as the thieves do */
-            task = NULL;
-    }
+    top = load_relaxed(&deque->top);
+    if (top < bottom)
+        return task;
+    if (top > bottom || !cas_seq_cst(&deque->top, &top, top + 1)) /* the same */
+        task = NULL;
     store_relaxed(&deque->bottom, bottom + 1); /* relaxed: says only that it is empty */
     return task;
 }

@@ -44,11 +44,28 @@ void task_start(struct task *task, void (*body)(void *ctx), void *ctx)
         task_ops.yield(&worker->running->strand);
 }
 
-void task_release(struct task *task)
+/* One of the two holders lets go; the last one frees. */
+static void let_go(struct task *task)
 {
     /* acquire: pairs with the acq_rel of the other holder, who has let go */
-    if (load_acquire(&task->holders) == 1 || sub_acq_rel(&task->holders, 1) == 1) {
-        task->stack->user = NULL;
-        stack_give(own_cache(), task->stack);
-    }
+    if (load_acquire(&task->holders) > 1 && sub_acq_rel(&task->holders, 1) > 1)
+        return;
+    task->stack->user = NULL;
+    stack_give(own_cache(), task->stack);
+}
+
+void task_release(struct task *task)
+{
+    /* relaxed, both: what they look for only this thread can have written */
+    struct worker *worker = load_relaxed(&task->worker);
+    if (worker && worker == worker_current && load_relaxed(&task->holders) > 1)
+        store_relaxed(&task->holders, 1); /* relaxed: the other holder is this worker */
+    else
+        let_go(task);
+}
+
+void task_bury(struct task *task)
+{
+    task->sp = NULL;
+    let_go(task);
 }

@@ -22,7 +22,7 @@ struct task {
     struct worker *worker; /* constant from its start on: where it runs */
     struct task *next;     /* in whichever list it waits to run */
     struct timer timer;    /* own and its worker's: set while it sleeps until a deadline */
-    bool timed_out;        /* own and its worker's: the timer ended the sleep */
+    bool timed;            /* own and its worker's: the timer is set */
     bool started;          /* its worker's: it has a stack in use */
     uint32_t holders;      /* of its memory */
     void (*body)(void *ctx);
@@ -50,6 +50,12 @@ struct task *task_new(size_t stack_bytes, size_t beside_bytes, void **ret_beside
  * very many lets them run for a while: their memory is still in the caches.
  */
 void task_start(struct task *task, void (*body)(void *ctx), void *ctx);
+
+/*
+ * If the caller is a task and there are tasks here that have not started, lets the youngest run,
+ * most likely its maker's own: it may end what the caller is about to wait for.
+ */
+void task_let_run(void);
 
 /* The maker lets go of a task, started or not; *beside is gone. */
 void task_release(struct task *task);

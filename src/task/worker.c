@@ -8,14 +8,13 @@
  * reactor, timers, the inbox, tasks that have waited long.
  *
  * Once started, a task stays with its worker. So what a task and its worker do to each other needs
- * no atomics, and a task that has said that it sleeps cannot be gone on with before it has left its
- * stack, whoever wakes it: only its worker goes on with it.
+ * no atomics, and a task whose wait has been decided cannot be gone on with before it has left its
+ * stack, whoever wakes it: only its worker goes on with it. Whoever decides the wait (park/park.c)
+ * puts the task, once, with those that can run:
  *
- *   sleep  EMPTY -> SLEEPING, then the stack is left
- *   wake   the token becomes THERE; if it was SLEEPING the task is put with those that can run: by
- *          its own worker into `ready`, by another thread into the inbox, and then the worker's
- *          sleep is ended if there is one
- *   timer  SLEEPING -> EMPTY, and the task can run; by its worker
+ *   wake   by its own worker into `ready`, by another thread into the inbox, and then the worker's
+ *          sleep is ended if there is one; by itself, before it sleeps: its token says so
+ *   timer  its worker decides that the time is up, and puts it into `ready`
  *
  * Which one next: in turn, what was made here last and has not started (its maker's caches are
  * warm, and trees of tasks are run depth first), and the first of those that are ready. If those
@@ -34,7 +33,7 @@
 #include "task/switch.h"
 #include "task/worker.h"
 
-enum { TOKEN_EMPTY, TOKEN_THERE, TOKEN_SLEEPING };
+enum { TOKEN_EMPTY, TOKEN_THERE, TOKEN_SLEEPING }; /* own; SLEEPING is for those who look on */
 
 __thread struct worker *worker_current __attribute__((tls_model("initial-exec")));
 
@@ -65,8 +64,7 @@ static void bury(struct worker *worker)
     struct task *task = worker->ended;
     worker->ended = NULL;
     annotate_end(task->fiber);
-    task->sp = NULL;
-    task_release(task);
+    task_bury(task);
 }
 
 /* The first thing that a stack does when it is gone on with. */
@@ -103,7 +101,7 @@ void worker_lay_out(struct task *task)
 static void begin(struct worker *worker, struct task *task)
 {
     task->started = true;
-    task->worker = worker;
+    store_relaxed(&task->worker, worker); /* relaxed: for its maker's look in task.c */
     task->strand.reactor = worker->reactor;
     annotate_begin(task->stack->low, task->beside, task->fiber);
 }
@@ -175,47 +173,36 @@ static void task_main(void *arg)
     __builtin_unreachable();
 }
 
-static int task_sleep(struct strand *self, weft_deadline deadline)
+static void task_sleep(struct strand *self, weft_deadline deadline)
 {
     struct task *task = (struct task *)self;
     struct worker *worker = task->worker;
-    uint32_t token = TOKEN_EMPTY;
-    /* release: pairs with the acquire half in give_token(): from here on task->next is the waker's,
-       who may have decided the wait before a timer last put the task among those that are ready */
-    if (cas_release(&self->token, &token, TOKEN_SLEEPING)) {
-        bool timed = deadline.ns != INT64_MAX;
-        task->timed_out = false;
-        if (timed) {
-            task->timer.at_ns = deadline.ns;
-            timer_set(&worker->timers, &task->timer);
-        }
-        leave(worker, task);
-        if (task->timed_out)
-            return -ETIMEDOUT;
-        if (timed)
-            timer_unset(&worker->timers, &task->timer);
+    if (self->token == TOKEN_THERE) { /* it has woken itself */
+        self->token = TOKEN_EMPTY;
+        return;
     }
-    /* acquire: pairs with the swap in give_token() */
-    (void)load_acquire(&self->token);
-    store_relaxed(&self->token, TOKEN_EMPTY); /* relaxed: the next decider comes after a new wait */
-    return 0;
+    task->timed = deadline.ns != INT64_MAX;
+    if (task->timed) {
+        task->timer.at_ns = deadline.ns;
+        timer_set(&worker->timers, &task->timer);
+    }
+    store_release(&self->token, TOKEN_SLEEPING); /* after its nodes were queued */
+    leave(worker, task);
+    store_relaxed(&self->token, TOKEN_EMPTY); /* relaxed: says nothing */
+    if (task->timed)
+        timer_unset(&worker->timers, &task->timer);
 }
 
-/* True: the task slept, and is the caller's to pass on. Else it may be gone. */
-static bool give_token(struct strand *strand)
-{
-    /* acq_rel: pairs with the acquire and the release in task_sleep() */
-    return swap_acq_rel(&strand->token, TOKEN_THERE) == TOKEN_SLEEPING;
-}
-
-/* Puts a task into its worker's inbox. Signal-safe. */
+/*
+ * Puts a task into its worker's inbox. That may not sleep yet, but is about to, and until then its
+ * worker does not look there. Signal-safe.
+ */
 static void pass_to(struct worker *worker, struct task *task)
 {
     struct task *first = load_relaxed(&worker->inbox); /* a first guess: the swap decides */
     do
-        task->next = first;
-    while (
-        !cas_seq_cst(&worker->inbox, &first, task)); /* seq_cst: in one order with share_sleep() */
+        task->next = first; /* seq_cst: in one order with share_sleep() */
+    while (!cas_seq_cst(&worker->inbox, &first, task));
     if (first || load_seq_cst(&worker->asleep) != WORKER_ASLEEP)
         return; /* who put the first one wakes; who is awake will look */
     uint32_t asleep = WORKER_ASLEEP;
@@ -227,20 +214,18 @@ static void task_wake(struct strand *strand)
 {
     struct task *task = (struct task *)strand;
     struct worker *worker = task->worker;
-    if (!give_token(strand))
-        return;
-    if (worker == worker_current)
-        ready_push(worker, task);
-    else
+    if (worker != worker_current)
         pass_to(worker, task);
+    else if (strand == strand_current)
+        strand->token = TOKEN_THERE;
+    else
+        ready_push(worker, task);
 }
 
 static void task_post(struct strand *strand)
 {
     struct task *task = (struct task *)strand;
-    struct worker *worker = task->worker;
-    if (give_token(strand))
-        pass_to(worker, task);
+    pass_to(task->worker, task);
 }
 
 static void task_yield(struct strand *self)
@@ -248,6 +233,15 @@ static void task_yield(struct strand *self)
     struct task *task = (struct task *)self;
     ready_push(task->worker, task);
     leave(task->worker, task);
+}
+
+void task_let_run(void)
+{
+    struct worker *worker = worker_current;
+    if (!worker || !worker->running || !deque_count(&worker->deque))
+        return;
+    worker->started_last = false;
+    task_yield(&worker->running->strand);
 }
 
 /* The holder of a lock may be a task of this worker; then what is ready may well be that one. */
@@ -292,15 +286,9 @@ static void run_timers(struct worker *worker)
     int64_t now = weft_now();
     for (struct timer *timer; (timer = timer_take_due(&worker->timers, now));) {
         struct task *task = CONTAINER(timer, struct task, timer);
-        uint32_t sleeping = TOKEN_SLEEPING;
-        /* relaxed: no token came, so there is nothing to see */
-        if (cas_relaxed(&task->strand.token, &sleeping, TOKEN_EMPTY)) {
-            task->timed_out = true;
+        task->timed = false;
+        if (strand_decide(&task->strand, STRAND_TIMED_OUT)) /* else it is, or will be, passed on */
             ready_push(worker, task);
-        } else {
-            timer->at_ns = INT64_MAX; /* a token is there: the task takes the timer out itself */
-            timer_set(&worker->timers, timer);
-        }
     }
 }
 

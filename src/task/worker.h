@@ -54,6 +54,9 @@ extern __thread struct worker *worker_current __attribute__((tls_model("initial-
  */
 int worker_init(struct worker *worker, unsigned number, bool exposed);
 
+/* A task has ended, nobody stands on its stack: its worker lets go of it. */
+void task_bury(struct task *task);
+
 /*
  * Prepares a task's stack for the first time that it is gone on with. By its maker, whose
  * floating-point control words are what the task begins with, as a thread's are.

@@ -56,16 +56,16 @@ static void cancel(struct reactor *reactor, struct io_op *op)
         end(cancel_result);
 }
 
-static int sleep_as_worker(struct strand *self, weft_deadline deadline)
+static void sleep_as_worker(struct strand *self, weft_deadline deadline)
 {
     if (!self->token && under_way && (ends_in_sleep || cancel_asked))
         end(cancel_asked ? cancel_result : 7);
     if (!self->token) {
         EXPECT_LT(deadline.ns, INT64_MAX); /* nothing would ever end it */
-        return -ETIMEDOUT;
+        EXPECT_TRUE(strand_decide(self, STRAND_TIMED_OUT));
+        return;
     }
     self->token = 0;
-    return 0;
 }
 
 static void wake(struct strand *strand)
@@ -227,13 +227,12 @@ TEST(a_file_goes_through_the_reactor_and_is_not_late)
 /* A sleep that lets the pool's thread end it. */
 static atomic_uint pool_token;
 
-static int sleep_for_pool(struct strand *self, weft_deadline deadline)
+static void sleep_for_pool(struct strand *self, weft_deadline deadline)
 {
     (void)self;
     (void)deadline;
     while (!atomic_exchange(&pool_token, 0))
         sched_yield();
-    return 0;
 }
 
 static void wake_from_pool(struct strand *strand)
