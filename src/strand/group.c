@@ -298,6 +298,7 @@ struct await {
     weft_group *group;
     weft_deadline deadline;
     weft_future *ended; /* next: what it gives */
+    int verdict;        /* all: what weft_group_join() returns */
 };
 
 static int attempt_next(void *ctx)
@@ -335,10 +336,14 @@ static void arm_next(void *self, struct park_node *node)
     signal_arm(&group->gave, node);
 }
 
-static bool all_ended(weft_group *group)
+static bool all_ended(struct await *await)
 {
+    weft_group *group = await->group;
     weft_lock_lock(&group->lock);
     bool none = !group->running;
+    await->verdict = group->failure.how != WEFT_PENDING ? -ECHILD
+                     : group->cancelled                 ? -ECANCELED
+                                                        : 0;
     weft_lock_release(&group->lock);
     return none;
 }
@@ -346,29 +351,27 @@ static bool all_ended(weft_group *group)
 static int attempt_all(void *ctx)
 {
     struct await *await = ctx;
-    while (!all_ended(await->group))
+    while (!all_ended(await))
         if (await->deadline.ns <= 0 || !help(await->group, await->deadline))
             return -EAGAIN;
     return 0;
 }
 
-/* 0: all have ended; or why the wait ended. */
-static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags)
+/* 0: all have ended, *ret_verdict is set; or why the wait ended. */
+static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags, int *ret_verdict)
 {
     struct await await = { .group = group, .deadline = deadline };
     let_run(group, deadline);
-    return signal_wait(&group->emptied, attempt_all, &await, deadline, flags);
+    int rc = signal_wait(&group->emptied, attempt_all, &await, deadline, flags);
+    *ret_verdict = await.verdict;
+    return rc;
 }
 
 int weft_group_join(weft_group *group, weft_deadline deadline)
 {
-    int rc = wait_all(group, deadline, 0);
-    if (rc < 0)
-        return rc;
-    weft_lock_lock(&group->lock);
-    rc = group->failure.how != WEFT_PENDING ? -ECHILD : group->cancelled ? -ECANCELED : 0;
-    weft_lock_release(&group->lock);
-    return rc;
+    int verdict;
+    int rc = wait_all(group, deadline, 0, &verdict);
+    return rc < 0 ? rc : verdict;
 }
 
 void weft_group_failure(weft_group *group, weft_outcome *ret_outcome)
@@ -417,7 +420,8 @@ void weft_group_close(weft_group *group)
     if (!group)
         return;
     weft_group_cancel(group);
-    (void)wait_all(group, WEFT_FOREVER, PARK_SHIELDED);
+    int verdict;
+    (void)wait_all(group, WEFT_FOREVER, PARK_SHIELDED, &verdict);
     if (!group->borrowed)
         group->runner->ops->close(group->runner);
     for (struct list *link; (link = list_pop_front(&group->ended));)
