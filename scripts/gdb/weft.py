@@ -109,7 +109,7 @@ class Task:
             return "running"
         if not self.record["sp"]:
             return "ended"
-        return "parked" if self.record["strand"]["decision"] in WAITING else "ready"
+        return "parked" if self.record["strand"]["decision"] & 7 in WAITING else "ready"
 
     def deadline_ns(self):
         """When its sleep ends at the latest; None: never, or it does not sleep."""

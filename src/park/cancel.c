@@ -35,9 +35,13 @@ void strand_cancel(struct strand *strand, uint32_t depth)
     guard_lock(&strand->hooks_guard);
     /* seq_cst, both: in one order with the stores and looks in park.c's begin() */
     or_seq_cst(&strand->cancels, bit_of(depth));
-    uint32_t waits = STRAND_WAITS_CANCELLABLE;
-    if (cas_seq_cst(&strand->decision, &waits, STRAND_CANCELLED))
-        strand->ops->wake(strand);
+    uint32_t now = load_seq_cst(&strand->decision);
+    while ((now & STRAND_DECISION_MASK) == STRAND_WAITS_CANCELLABLE)
+        if (cas_seq_cst(&strand->decision, &now,
+                        (now & ~STRAND_DECISION_MASK) | STRAND_CANCELLED)) {
+            strand->ops->wake(strand);
+            break;
+        }
     /* Also when it waited: it may be inside a hook, on its way to a foreign wait. */
     run_hooks(strand);
     guard_unlock(&strand->hooks_guard);

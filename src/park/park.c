@@ -31,7 +31,9 @@
  *
  * A primitive with a lock of its own can do without the table, and its guards: it keeps the nodes
  * in a queue of its own, which that lock guards as a bucket's guard does. The wait begins while it
- * holds the lock, and `then` releases it.
+ * holds the lock, and `then` releases it. To take its node out again after a wait that was not
+ * woken the strand takes the lock, and so may wait once more while the node is still there: that is
+ * why waits are numbered, and a node stands for one of them only.
  *
  * Lock order: a guard of one bucket is the innermost lock; nothing else is taken under it. Wake
  * order: the order of queueing, per word.
@@ -52,10 +54,14 @@ struct park_bucket park_buckets[1 << PARK_BUCKET_BITS];
 /* Decides a queued node's wait as woken. Under the guard, or the lock of the node's queue. */
 static bool decide_woken(struct park_node *node)
 {
-    if (!strand_decide(node->strand, STRAND_WOKEN))
-        return false;
-    node->strand->woken_node = node;
-    return true;
+    struct strand *strand = node->strand;
+    uint32_t now = load_relaxed(&strand->decision); /* a first guess: the swap decides */
+    while (strand_waits(now) && (now & ~STRAND_DECISION_MASK) == node->wait)
+        if (cas_acq_rel(&strand->decision, &now, node->wait | STRAND_WOKEN)) { /* as the others */
+            strand->woken_node = node;
+            return true;
+        }
+    return false;
 }
 
 /* Under the guard. */
@@ -134,12 +140,15 @@ static bool begin(struct strand *self, struct park_node *nodes, size_t n, bool c
 {
     /* release: pairs with the acquire half of the swap by which another decides the wait, and may
        then write what is the strand's own while it runs (a task's link) */
-    store_release(&self->decision, cancellable ? STRAND_WAITS_CANCELLABLE : STRAND_WAITS);
+    self->wait += STRAND_WAIT_ONE;
+    store_release(&self->decision,
+                  self->wait | (cancellable ? STRAND_WAITS_CANCELLABLE : STRAND_WAITS));
     for (*queued = 0; *queued < n; ++*queued) {
         struct park_node *node = &nodes[*queued];
-        if (!node->word)
-            continue; /* the caller has queued it */
         node->strand = self;
+        node->wait = self->wait;
+        if (!node->word)
+            continue; /* the caller has queued it, and holds the lock */
         node->queued = false;
         if (!enqueue(node))
             return strand_decide(self, STRAND_CHANGED);
@@ -154,7 +163,7 @@ static bool begin(struct strand *self, struct park_node *nodes, size_t n, bool c
 static int result(struct strand *self, const struct park_node *nodes, weft_scope *governor)
 {
     /* acquire: pairs with the release in the decider's swap */
-    uint32_t decision = load_acquire(&self->decision);
+    uint32_t decision = load_acquire(&self->decision) & STRAND_DECISION_MASK;
     store_relaxed(&self->decision, STRAND_RUNS); /* nobody looks: no node is queued any more */
     switch (decision) {
     case STRAND_WOKEN:
@@ -190,8 +199,10 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
         self->ops->sleep(self, deadline);
     }
     for (size_t i = 0; i < queued; i++)
-        if (&nodes[i] != self->woken_node || load_relaxed(&self->decision) != STRAND_WOKEN)
-            dequeue(&nodes[i]); /* relaxed: this strand knows that it is decided */
+        /* relaxed: this strand knows that it is decided */
+        if (&nodes[i] != self->woken_node ||
+            (load_relaxed(&self->decision) & STRAND_DECISION_MASK) != STRAND_WOKEN)
+            dequeue(&nodes[i]);
     return result(self, nodes, governor);
 }
 

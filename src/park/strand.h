@@ -52,6 +52,7 @@ struct strand_ops {
     bool (*may_spin)(struct strand *self);
 };
 
+/* The lowest bits of a decision; those above are the number of the wait that it is about. */
 enum strand_decision {
     STRAND_RUNS,
     STRAND_WAITS,
@@ -60,6 +61,8 @@ enum strand_decision {
     STRAND_CANCELLED,
     STRAND_TIMED_OUT,
     STRAND_CHANGED, /* a word had another value than the one to wait at */
+    STRAND_DECISION_MASK = 7,
+    STRAND_WAIT_ONE = 8, /* one wait more */
 };
 
 /* The number of calls inside each other that can be cancelled apart; deeper ones share a bit. */
@@ -69,7 +72,8 @@ struct strand {
     const struct strand_ops *ops; /* constant after attaching */
     uint64_t id;                  /* constant after attaching */
     uint32_t token;               /* belongs to ops */
-    uint32_t decision;            /* enum strand_decision, by compare and swap */
+    uint32_t decision;            /* enum strand_decision and the wait's number, by swaps */
+    uint32_t wait;                /* own: the number, as it stands in the decision */
     uint32_t cancels;             /* bit d: the call at depth d is cancelled; bit 0: the strand */
     uint32_t depth;               /* own */
     uint32_t shields;             /* own: how many shields are around */
@@ -119,13 +123,19 @@ bool strand_uncancel(struct strand *self, uint32_t depth);
 /* Whether the next cancellable wait would return -ECANCELED. */
 bool strand_cancelled(const struct strand *self);
 
-/* Swaps an undecided wait to a decision. True: the caller has decided it. */
+static inline bool strand_waits(uint32_t decision)
+{
+    decision &= STRAND_DECISION_MASK;
+    return decision == STRAND_WAITS || decision == STRAND_WAITS_CANCELLABLE;
+}
+
+/* Swaps an undecided wait, of whatever number, to a decision. True: the caller has decided it. */
 static inline bool strand_decide(struct strand *strand, uint32_t decision)
 {
     uint32_t now = load_relaxed(&strand->decision); /* only a first guess for the swap below */
-    while (now == STRAND_WAITS || now == STRAND_WAITS_CANCELLABLE)
+    while (strand_waits(now))
         /* acq_rel: acquires what the waiter wrote before it queued; releases to its load */
-        if (cas_acq_rel(&strand->decision, &now, decision))
+        if (cas_acq_rel(&strand->decision, &now, (now & ~STRAND_DECISION_MASK) | decision))
             return true;
     return false;
 }

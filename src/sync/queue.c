@@ -137,7 +137,7 @@ weft_lock *queue_lock(weft_queue *queue)
 
 void queue_wait_for(weft_queue *queue, bool get, struct park_node *node)
 {
-    *node = (struct park_node){ .strand = strand_self(), .queued = true };
+    *node = (struct park_node){ .queued = true };
     list_push_back(get ? &queue->getters : &queue->putters, &node->link);
 }
 

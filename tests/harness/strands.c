@@ -162,8 +162,7 @@ static bool sleeps(struct strand *record)
     /* acquire: its nodes were queued before it said that it sleeps */
     if (load_acquire(&record->token) != TOKEN_SLEEPING)
         return false;
-    uint32_t decision = load_acquire(&record->decision);
-    return decision == STRAND_WAITS || decision == STRAND_WAITS_CANCELLABLE;
+    return strand_waits(load_acquire(&record->decision));
 }
 
 static size_t count(struct strands *strands, bool or_ended)
