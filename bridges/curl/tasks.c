@@ -37,6 +37,10 @@
  * What the leader has entered in the way of scopes, and its cancellation, are no business of the
  * other transfers' callbacks: a shield goes with the lock.
  *
+ * The followers' deadlines are the leader's business, so that a wait which hardly ever times out
+ * costs no timer: `end_ns` is no later than the earliest of them, and when it has come the leader
+ * goes through all transfers, tells those that are late, and finds the next.
+ *
  * libcurl counts connections in use, too, when it looks whether it keeps too many. So the limit
  * follows the most transfers that there were at once in the present window of WINDOW_NS and the one
  * before it: whoever waits for work, as all do now and then, keeps its connection for a while.
@@ -75,7 +79,8 @@ struct engine {
     weft_lock lock;        /* held by whoever is inside libcurl; guards what is below */
     int broken;            /* -errno; 0: it is not */
     int64_t due_ns;        /* when libcurl's timers want to be run; INT64_MAX: not */
-    int64_t look_ns;       /* when the leader will look at them; AWAKE; INT64_MAX: nobody leads */
+    int64_t end_ns;        /* no transfer's deadline is earlier; all of them may be later */
+    int64_t look_ns;       /* when the leader will look at both; AWAKE; INT64_MAX: nobody leads */
     size_t users;          /* calls that may still look at the engine */
     size_t most;           /* transfers at once in the present window */
     size_t most_before;    /* in the window before */
@@ -164,7 +169,7 @@ static int engine_open(struct engine **ret)
     if (engine == NULL)
         return -ENOMEM;
     engine->watched = engine->waker = -1;
-    engine->due_ns = engine->look_ns = INT64_MAX;
+    engine->due_ns = engine->end_ns = engine->look_ns = INT64_MAX;
     int rc = engine_prepare(engine);
     if (rc < 0) {
         engine_close(engine);
@@ -328,11 +333,14 @@ static int add(struct engine *engine, struct transfer *transfer)
     if (rc < 0)
         return rc;
     rc = transfers_add(&engine->flow, transfer);
-    if (rc < 0)
+    if (rc < 0) {
         curl_multi_remove_handle(engine->multi, transfer->easy);
-    else
-        limit_connections(engine);
-    return rc;
+        return rc;
+    }
+    if (engine->flow.count == 1 || transfer->deadline.ns < engine->end_ns)
+        engine->end_ns = transfer->deadline.ns;
+    limit_connections(engine);
+    return 0;
 }
 
 /* Tells those whose transfers have ended. Returns how many. */
@@ -389,6 +397,27 @@ static void run_timers(struct engine *engine)
     act(engine, CURL_SOCKET_TIMEOUT, 0);
 }
 
+/* When somebody has to look at the engine even if nothing happens. */
+static int64_t next_look(const struct engine *engine)
+{
+    return engine->due_ns < engine->end_ns ? engine->due_ns : engine->end_ns;
+}
+
+static void tell_late(struct engine *engine)
+{
+    int64_t now = weft_now();
+
+    if (engine->end_ns > now)
+        return;
+    engine->end_ns = INT64_MAX;
+    for (struct transfer *transfer = engine->flow.first; transfer; transfer = transfer->after) {
+        if (transfer->deadline.ns <= now)
+            weft_event_set(&transfer->news);
+        else if (transfer->deadline.ns < engine->end_ns)
+            engine->end_ns = transfer->deadline.ns;
+    }
+}
+
 static void tell_if_broken(struct engine *engine)
 {
     if (engine->broken == 0)
@@ -402,14 +431,14 @@ static void tell_if_broken(struct engine *engine)
 /* The first step of one that was added, unless the leader is about to take it. */
 static void begin(struct engine *engine)
 {
-    if (engine->look_ns <= engine->due_ns)
+    if (engine->look_ns <= next_look(engine))
         return;
     run_timers(engine);
     (void)take_ended(engine);
     tell_if_broken(engine);
     const struct transfer *leader = engine->leader;
     if (leader == NULL ||
-        (!leader->ended && engine->broken == 0 && engine->look_ns <= engine->due_ns))
+        (!leader->ended && engine->broken == 0 && engine->look_ns <= next_look(engine)))
         return;
     engine->look_ns = AWAKE;
     (void)!write(engine->waker, &(uint64_t){ 1 }, sizeof(uint64_t));
@@ -463,7 +492,7 @@ static int stop(struct engine *engine, struct transfer *transfer, int why)
  * what else weft_fd_wait() says, which no transfer survives. */
 static int sleep_until_ready(struct engine *engine, weft_deadline deadline)
 {
-    weft_deadline look = weft_sooner(deadline, (weft_deadline){ engine->due_ns });
+    weft_deadline look = weft_sooner(deadline, (weft_deadline){ next_look(engine) });
 
     engine->look_ns = look.ns;
     int rc = weft_fd_wait(engine->watched, POLLIN, look);
@@ -485,6 +514,7 @@ static int act_on_all(struct engine *engine)
         act_on_event(engine, &events[i]);
     run_timers(engine);
     int ended = take_ended(engine);
+    tell_late(engine);
     tell_if_broken(engine);
     leave(engine, &shield);
     return ended;
@@ -498,7 +528,7 @@ static int lead(struct engine *engine, weft_deadline deadline)
     int64_t now = weft_now();
     if (deadline.ns <= now)
         return -ETIMEDOUT;
-    if (engine->due_ns > now) {
+    if (next_look(engine) > now) {
         int rc = sleep_until_ready(engine, deadline);
         if (rc < 0 && rc != -ECANCELED && rc != -ETIMEDOUT) {
             engine->broken = rc;
@@ -512,7 +542,15 @@ static int lead(struct engine *engine, weft_deadline deadline)
     return 0;
 }
 
-static int lead_or_follow(struct engine *engine, struct transfer *transfer, weft_deadline deadline)
+/* Waits for news, which may be that it is late. */
+static int follow(struct transfer *transfer)
+{
+    int rc = weft_event_wait(&transfer->news, WEFT_FOREVER);
+
+    return rc == 0 && !transfer->ended && weft_left(transfer->deadline) == 0 ? -ETIMEDOUT : rc;
+}
+
+static int lead_or_follow(struct engine *engine, struct transfer *transfer)
 {
     int rc = 0;
 
@@ -521,17 +559,14 @@ static int lead_or_follow(struct engine *engine, struct transfer *transfer, weft
             return engine->broken;
         if (engine->leader == NULL)
             engine->leader = transfer;
-        if (engine->leader == transfer)
-            rc = lead(engine, deadline);
-        else
-            rc = weft_event_wait(&transfer->news, deadline);
+        rc = engine->leader == transfer ? lead(engine, transfer->deadline) : follow(transfer);
     }
     return rc;
 }
 
 int tasks_perform(CURL *easy, CURLcode *ret_code, weft_deadline deadline)
 {
-    struct transfer transfer = { .easy = easy };
+    struct transfer transfer = { .easy = easy, .deadline = deadline };
     struct engine *engine;
 
     if (weft_cancelled())
@@ -539,7 +574,7 @@ int tasks_perform(CURL *easy, CURLcode *ret_code, weft_deadline deadline)
     int rc = start(&transfer, &engine);
     if (rc < 0)
         return rc;
-    rc = lead_or_follow(engine, &transfer, deadline);
+    rc = lead_or_follow(engine, &transfer);
     if (rc < 0)
         rc = stop(engine, &transfer, rc);
     if (engine->leader == &transfer)
