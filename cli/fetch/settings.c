@@ -203,6 +203,7 @@ static bool check(const struct options *options, struct settings *s, const struc
 {
     if (getrandom(&s->plan.run, sizeof s->plan.run, GRND_NONBLOCK) != sizeof s->plan.run)
         s->plan.run = (uint64_t)weft_now() ^ (uint64_t)getpid() << 40;
+    s->plan.timed = s->json;
     return check_workers(options, s, raw) &&
            check_descriptors(options, s, raw->directory != NULL) && check_urls(options, s) &&
            check_inputs(options, s) && check_ca_file(options, s, raw->ca_file) &&

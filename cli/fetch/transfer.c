@@ -171,7 +171,18 @@ static int64_t micros(CURL *easy, CURLINFO info)
     return us;
 }
 
-static void measure(CURL *easy, struct result *result)
+static struct phases phases_of(CURL *easy)
+{
+    return (struct phases){
+        .dns_us = micros(easy, CURLINFO_NAMELOOKUP_TIME_T),
+        .connect_us = micros(easy, CURLINFO_CONNECT_TIME_T),
+        .tls_us = micros(easy, CURLINFO_APPCONNECT_TIME_T),
+        .first_byte_us = micros(easy, CURLINFO_STARTTRANSFER_TIME_T),
+        .total_us = micros(easy, CURLINFO_TOTAL_TIME_T),
+    };
+}
+
+static void measure(CURL *easy, bool timed, struct result *result)
 {
     long status = 0;
     long connects = 0;
@@ -183,13 +194,8 @@ static void measure(CURL *easy, struct result *result)
     result->status = (int32_t)status;
     result->reused = status != 0 && connects == 0;
     result->retry_after_s = retry_after;
-    result->phases = (struct phases){
-        .dns_us = micros(easy, CURLINFO_NAMELOOKUP_TIME_T),
-        .connect_us = micros(easy, CURLINFO_CONNECT_TIME_T),
-        .tls_us = micros(easy, CURLINFO_APPCONNECT_TIME_T),
-        .first_byte_us = micros(easy, CURLINFO_STARTTRANSFER_TIME_T),
-        .total_us = micros(easy, CURLINFO_TOTAL_TIME_T),
-    };
+    if (timed)
+        result->phases = phases_of(easy);
 }
 
 /* An empty body was never seen by on_body(), but its file is due all the same. */
@@ -257,7 +263,7 @@ int transfer(weft_call *call)
         saver_discard(&worker->saver);
         file[0] = '\0';
     }
-    measure(worker->easy, &result);
+    measure(worker->easy, plan->timed, &result);
     result.body_bytes = worker->body_bytes;
     rc = give(call, &result, reason, final_url(worker->easy), file);
     forget_error(worker);
