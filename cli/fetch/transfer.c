@@ -107,6 +107,15 @@ static void set_options(struct worker *worker, const struct plan *plan)
         curl_easy_setopt(easy, CURLOPT_CAINFO, plan->ca_file);
 }
 
+/* Workers of one process need one descriptor of the directory, not one each. */
+static int open_saver(struct saver *saver, const struct plan *plan)
+{
+    if (plan->directory_fd < 0)
+        return saver_open(saver, plan->directory);
+    saver_borrow(saver, plan->directory_fd);
+    return 0;
+}
+
 int transfer_enter(weft_call *call, void **ret_worker)
 {
     const struct plan *plan = call->context;
@@ -115,7 +124,7 @@ int transfer_enter(weft_call *call, void **ret_worker)
     if (worker == NULL)
         return -ENOMEM;
     signal(SIGPIPE, SIG_IGN); /* TLS writes to connections that may be gone; a process's own */
-    int rc = saver_open(&worker->saver, plan->directory);
+    int rc = open_saver(&worker->saver, plan);
     if (rc < 0) {
         free(worker);
         return weft_call_fail(call, rc, "%s: %s", plan->directory, strerror(-rc));

@@ -17,6 +17,7 @@ struct plan {
     bool timed;               /* the phases of each attempt are wanted */
     uint64_t run;             /* random: tells the temporary files of two runs apart */
     char directory[PATH_MAX]; /* absolute; "": bodies are not saved */
+    int directory_fd;         /* the same, open, for workers in this process; -1: they open it */
     char ca_file[PATH_MAX];   /* absolute; "": the system's certificates */
 };
 
