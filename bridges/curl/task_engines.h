@@ -8,8 +8,7 @@
 
 #include <weft/lock.h>
 
-/* Instead of a time (look_ns): the leader is awake, and will look at everything before it sleeps.
- */
+/* look_ns, instead of a time: the leader is awake, and will look at everything before it sleeps. */
 #define AWAKE INT64_MIN
 
 /* Belongs to a thread: no other looks at it. */
