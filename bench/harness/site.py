@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -24,15 +25,16 @@ from harness.model import Failed
 CONFIG = """\
 daemon off;
 worker_processes 2;
+worker_rlimit_nofile {descriptors};
 pid {root}/nginx.pid;
 error_log {root}/error.log;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {connections}; }}
 http {{
     access_log off;
     sendfile on;
     tcp_nopush on;
     keepalive_requests 1000000;
-    open_file_cache max=20000 inactive=600s;
+    open_file_cache max={cached} inactive=600s;
     open_file_cache_valid 600s;
     client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;
     uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;
@@ -43,6 +45,19 @@ http {{
     }}
 }}
 """
+
+
+DESCRIPTORS_MAX = 131072  # of each of nginx's workers; the system may allow fewer
+
+
+def nginx_limits():
+    """How each of nginx's workers shares out its descriptors: half of them to files kept open, the
+    rest to connections, each of which may have a file of its own besides.
+
+    nginx would start with our soft limit, usually 1024, and answer 500 beyond it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    most = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+    return {"descriptors": most, "cached": most // 2, "connections": min(most // 5, 8192)}
 
 
 def find_nginx():
@@ -96,7 +111,7 @@ class Site:
     def start(self):
         self.port = free_port()
         config = self.root / "nginx.conf"
-        config.write_text(CONFIG.format(root=self.root, port=self.port))
+        config.write_text(CONFIG.format(root=self.root, port=self.port, **nginx_limits()))
         self.process = subprocess.Popen(
             [find_nginx(), "-p", str(self.root), "-c", str(config)], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=child.die_with_parent)

@@ -37,6 +37,10 @@
  * What the leader has entered in the way of scopes, and its cancellation, are no business of the
  * other transfers' callbacks: a shield goes with the lock.
  *
+ * The followers' deadlines are the leader's business, so that a wait which hardly ever times out
+ * costs no timer: `end_ns` is no later than the earliest of them, and when it has come the leader
+ * goes through all transfers, tells those that are late, and finds the next.
+ *
  * libcurl counts connections in use, too, when it looks whether it keeps too many. So the limit
  * follows the most transfers that there were at once in the present window of WINDOW_NS and the one
  * before it: whoever waits for work, as all do now and then, keeps its connection for a while.
@@ -45,245 +49,20 @@
  * end with that error, nobody takes it any more, and the last to leave closes it.
  */
 #include "engine.h"
-#include "transfers.h"
+#include "task_engines.h"
 
 #include <weft/fd.h>
-#include <weft/lock.h>
 #include <weft/scope.h>
 #include <weft/self.h>
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 enum { EVENTS = 64 };
 
-/* Instead of a time: the leader is awake, and will look at everything before it sleeps. */
-#define AWAKE INT64_MIN
-
 #define WINDOW_NS (10 * WEFT_S)
-
-struct engine {
-    struct engine *next; /* of the same worker */
-    CURLM *multi;
-    int watched;           /* the epoll descriptor */
-    int waker;             /* the eventfd, watched as well */
-    weft_lock lock;        /* held by whoever is inside libcurl; guards what is below */
-    int broken;            /* -errno; 0: it is not */
-    int64_t due_ns;        /* when libcurl's timers want to be run; INT64_MAX: not */
-    int64_t look_ns;       /* when the leader will look at them; AWAKE; INT64_MAX: nobody leads */
-    size_t users;          /* calls that may still look at the engine */
-    size_t most;           /* transfers at once in the present window */
-    size_t most_before;    /* in the window before */
-    int64_t window_ns;     /* when the present one ends */
-    struct transfers flow; /* under way */
-    struct transfer *leader;
-};
-
-/* What a worker has. */
-struct engines {
-    unsigned forks; /* the value of bridge_forks when it was made */
-    struct engine *first;
-};
-
-static pthread_key_t key;
-
-/* ---- what libcurl tells us */
-
-static int watch(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
-{
-    struct engine *engine = ctx;
-    struct epoll_event event = { .data.fd = fd };
-    int op = known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        (void)epoll_ctl(engine->watched, EPOLL_CTL_DEL, fd, &event); /* it may be closed already */
-        return 0;
-    }
-    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
-    if (epoll_ctl(engine->watched, op, fd, &event) < 0)
-        engine->broken = errno == ENOMEM ? -ENOMEM : -EIO;
-    if (known == NULL)
-        curl_multi_assign(engine->multi, fd, engine); /* anything but NULL */
-    return 0;
-}
-
-static int set_timer(CURLM *multi, long ms, void *ctx)
-{
-    struct engine *engine = ctx;
-
-    (void)multi;
-    engine->due_ns = ms < 0 ? INT64_MAX : weft_after(ms * WEFT_MS).ns;
-    return 0;
-}
-
-/* ---- engines */
-
-/* Of one that is half made, too. */
-static void engine_close(struct engine *engine)
-{
-    if (engine->multi != NULL)
-        curl_multi_cleanup(engine->multi); /* takes its sockets out of `watched` */
-    if (engine->waker >= 0)
-        close(engine->waker);
-    if (engine->watched >= 0)
-        close(engine->watched);
-    transfers_deinit(&engine->flow);
-    free(engine);
-}
-
-static int engine_prepare(struct engine *engine)
-{
-    struct epoll_event wake = { .events = EPOLLIN };
-
-    engine->watched = epoll_create1(EPOLL_CLOEXEC);
-    engine->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    wake.data.fd = engine->waker;
-    if (engine->watched < 0 || engine->waker < 0 ||
-        epoll_ctl(engine->watched, EPOLL_CTL_ADD, engine->waker, &wake) < 0)
-        return errno == ENOMEM ? -ENOMEM : -EIO;
-    engine->multi = curl_multi_init();
-    if (engine->multi == NULL)
-        return -ENOMEM;
-    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, watch);
-    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
-    curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
-    return 0;
-}
-
-static int engine_open(struct engine **ret)
-{
-    struct engine *engine = calloc(1, sizeof *engine);
-
-    if (engine == NULL)
-        return -ENOMEM;
-    engine->watched = engine->waker = -1;
-    engine->due_ns = engine->look_ns = INT64_MAX;
-    int rc = engine_prepare(engine);
-    if (rc < 0) {
-        engine_close(engine);
-        return rc;
-    }
-    *ret = engine;
-    return 0;
-}
-
-/* After a fork: only the parent may close the connections, and it alone watches them. */
-static void engine_forget(struct engine *engine)
-{
-    close(engine->waker);
-    close(engine->watched);
-    transfers_deinit(&engine->flow);
-    free(engine);
-}
-
-/* Closes what nobody uses; after a fork forgets everything. */
-static void close_unused(struct engines *engines)
-{
-    struct engine **at = &engines->first;
-    bool ours = engines->forks == bridge_forks;
-
-    while (*at != NULL) {
-        struct engine *engine = *at;
-        if (ours && engine->users > 0) {
-            at = &engine->next;
-            continue;
-        }
-        *at = engine->next;
-        (ours ? engine_close : engine_forget)(engine);
-    }
-}
-
-static void engines_close(void *value)
-{
-    struct engines *engines = value;
-
-    close_unused(engines);
-    free(engines);
-}
-
-int tasks_prepare(void)
-{
-    return pthread_key_create(&key, engines_close);
-}
-
-void tasks_unprepare(void)
-{
-    pthread_key_delete(key);
-}
-
-void tasks_release(void)
-{
-    struct engines *engines = pthread_getspecific(key);
-
-    if (engines != NULL)
-        close_unused(engines);
-}
-
-/* What the worker has, made when it is first asked for. NULL: out of memory. */
-static struct engines *engines_of_worker(void)
-{
-    struct engines *engines = pthread_getspecific(key);
-
-    if (engines == NULL) {
-        engines = calloc(1, sizeof *engines);
-        if (engines == NULL || pthread_setspecific(key, engines) != 0) {
-            free(engines);
-            return NULL;
-        }
-        engines->forks = bridge_forks;
-    }
-    if (engines->forks != bridge_forks) {
-        close_unused(engines);
-        engines->forks = bridge_forks;
-    }
-    return engines;
-}
-
-static bool take_lock(struct engine *engine)
-{
-    return weft_lock_acquire(&engine->lock, WEFT_NOW) == 0;
-}
-
-/* Gives the worker's first engine that nobody is inside of, with its lock held. */
-static int engine_take(struct engine **ret)
-{
-    struct engines *engines = engines_of_worker();
-
-    if (engines == NULL)
-        return -ENOMEM;
-    struct engine **at = &engines->first;
-    while (*at != NULL && ((*at)->broken < 0 || !take_lock(*at)))
-        at = &(*at)->next;
-    if (*at == NULL) {
-        int rc = engine_open(at);
-        if (rc < 0)
-            return rc;
-        weft_lock_lock(&(*at)->lock);
-    }
-    *ret = *at;
-    return 0;
-}
-
-/* The caller will not look at the engine again: the last to leave a broken one closes it. */
-static void engine_give_back(struct engine *engine)
-{
-    struct engines *engines = pthread_getspecific(key);
-
-    if (--engine->users > 0 || engine->broken == 0)
-        return;
-    struct engine **at = &engines->first;
-    while (*at != engine)
-        at = &(*at)->next;
-    *at = engine->next;
-    engine_close(engine);
-}
 
 /* ---- inside libcurl, with the lock held */
 
@@ -328,11 +107,14 @@ static int add(struct engine *engine, struct transfer *transfer)
     if (rc < 0)
         return rc;
     rc = transfers_add(&engine->flow, transfer);
-    if (rc < 0)
+    if (rc < 0) {
         curl_multi_remove_handle(engine->multi, transfer->easy);
-    else
-        limit_connections(engine);
-    return rc;
+        return rc;
+    }
+    if (engine->flow.count == 1 || transfer->deadline.ns < engine->end_ns)
+        engine->end_ns = transfer->deadline.ns;
+    limit_connections(engine);
+    return 0;
 }
 
 /* Tells those whose transfers have ended. Returns how many. */
@@ -389,6 +171,27 @@ static void run_timers(struct engine *engine)
     act(engine, CURL_SOCKET_TIMEOUT, 0);
 }
 
+/* When somebody has to look at the engine even if nothing happens. */
+static int64_t next_look(const struct engine *engine)
+{
+    return engine->due_ns < engine->end_ns ? engine->due_ns : engine->end_ns;
+}
+
+static void tell_late(struct engine *engine)
+{
+    int64_t now = weft_now();
+
+    if (engine->end_ns > now)
+        return;
+    engine->end_ns = INT64_MAX;
+    for (struct transfer *transfer = engine->flow.first; transfer; transfer = transfer->after) {
+        if (transfer->deadline.ns <= now)
+            weft_event_set(&transfer->news);
+        else if (transfer->deadline.ns < engine->end_ns)
+            engine->end_ns = transfer->deadline.ns;
+    }
+}
+
 static void tell_if_broken(struct engine *engine)
 {
     if (engine->broken == 0)
@@ -402,14 +205,14 @@ static void tell_if_broken(struct engine *engine)
 /* The first step of one that was added, unless the leader is about to take it. */
 static void begin(struct engine *engine)
 {
-    if (engine->look_ns <= engine->due_ns)
+    if (engine->look_ns <= next_look(engine))
         return;
     run_timers(engine);
     (void)take_ended(engine);
     tell_if_broken(engine);
     const struct transfer *leader = engine->leader;
     if (leader == NULL ||
-        (!leader->ended && engine->broken == 0 && engine->look_ns <= engine->due_ns))
+        (!leader->ended && engine->broken == 0 && engine->look_ns <= next_look(engine)))
         return;
     engine->look_ns = AWAKE;
     (void)!write(engine->waker, &(uint64_t){ 1 }, sizeof(uint64_t));
@@ -419,7 +222,7 @@ static int start(struct transfer *transfer, struct engine **ret)
 {
     weft_scope shield;
     struct engine *engine;
-    int rc = engine_take(&engine);
+    int rc = task_engine_take(&engine);
 
     if (rc < 0)
         return rc;
@@ -430,7 +233,7 @@ static int start(struct transfer *transfer, struct engine **ret)
         begin(engine);
     leave(engine, &shield);
     if (rc < 0)
-        engine_give_back(engine);
+        task_engine_give_back(engine);
     *ret = engine;
     return rc;
 }
@@ -463,7 +266,7 @@ static int stop(struct engine *engine, struct transfer *transfer, int why)
  * what else weft_fd_wait() says, which no transfer survives. */
 static int sleep_until_ready(struct engine *engine, weft_deadline deadline)
 {
-    weft_deadline look = weft_sooner(deadline, (weft_deadline){ engine->due_ns });
+    weft_deadline look = weft_sooner(deadline, (weft_deadline){ next_look(engine) });
 
     engine->look_ns = look.ns;
     int rc = weft_fd_wait(engine->watched, POLLIN, look);
@@ -485,6 +288,7 @@ static int act_on_all(struct engine *engine)
         act_on_event(engine, &events[i]);
     run_timers(engine);
     int ended = take_ended(engine);
+    tell_late(engine);
     tell_if_broken(engine);
     leave(engine, &shield);
     return ended;
@@ -498,7 +302,7 @@ static int lead(struct engine *engine, weft_deadline deadline)
     int64_t now = weft_now();
     if (deadline.ns <= now)
         return -ETIMEDOUT;
-    if (engine->due_ns > now) {
+    if (next_look(engine) > now) {
         int rc = sleep_until_ready(engine, deadline);
         if (rc < 0 && rc != -ECANCELED && rc != -ETIMEDOUT) {
             engine->broken = rc;
@@ -512,7 +316,15 @@ static int lead(struct engine *engine, weft_deadline deadline)
     return 0;
 }
 
-static int lead_or_follow(struct engine *engine, struct transfer *transfer, weft_deadline deadline)
+/* Waits for news, which may be that it is late. */
+static int follow(struct transfer *transfer)
+{
+    int rc = weft_event_wait(&transfer->news, WEFT_FOREVER);
+
+    return rc == 0 && !transfer->ended && weft_left(transfer->deadline) == 0 ? -ETIMEDOUT : rc;
+}
+
+static int lead_or_follow(struct engine *engine, struct transfer *transfer)
 {
     int rc = 0;
 
@@ -521,17 +333,14 @@ static int lead_or_follow(struct engine *engine, struct transfer *transfer, weft
             return engine->broken;
         if (engine->leader == NULL)
             engine->leader = transfer;
-        if (engine->leader == transfer)
-            rc = lead(engine, deadline);
-        else
-            rc = weft_event_wait(&transfer->news, deadline);
+        rc = engine->leader == transfer ? lead(engine, transfer->deadline) : follow(transfer);
     }
     return rc;
 }
 
 int tasks_perform(CURL *easy, CURLcode *ret_code, weft_deadline deadline)
 {
-    struct transfer transfer = { .easy = easy };
+    struct transfer transfer = { .easy = easy, .deadline = deadline };
     struct engine *engine;
 
     if (weft_cancelled())
@@ -539,12 +348,12 @@ int tasks_perform(CURL *easy, CURLcode *ret_code, weft_deadline deadline)
     int rc = start(&transfer, &engine);
     if (rc < 0)
         return rc;
-    rc = lead_or_follow(engine, &transfer, deadline);
+    rc = lead_or_follow(engine, &transfer);
     if (rc < 0)
         rc = stop(engine, &transfer, rc);
     if (engine->leader == &transfer)
         hand_over(engine);
-    engine_give_back(engine);
+    task_engine_give_back(engine);
     if (rc == 0)
         *ret_code = transfer.code;
     return rc;

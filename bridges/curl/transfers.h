@@ -10,9 +10,10 @@
 /* One call of weft_curl_perform() in a task, on the task's stack. */
 struct transfer {
     CURL *easy;
+    weft_deadline deadline;
     CURLcode code;   /* when it has ended */
     bool ended;      /* by itself: the handle is out of the multi handle */
-    weft_event news; /* set once: it has ended, its task leads, or the engine is broken */
+    weft_event news; /* set: it has ended or is late, its task leads, or the engine is broken */
 
     struct transfer *same;           /* the next in its bucket */
     struct transfer *before, *after; /* in the order of coming; NULL at the ends */

@@ -52,24 +52,53 @@ int output_flush(struct output *output)
     return output->error;
 }
 
+/* How many bytes of the text, from its start, can neither be nor begin what is not shown. */
+static size_t plain_bytes(const char *text)
+{
+    size_t n = 0;
+
+    for (unsigned char c = (unsigned char)text[0]; c >= ' ' && c != 0x7f && c != 0xc2;)
+        c = (unsigned char)text[++n];
+    return n;
+}
+
 /* What would move a terminal's cursor, from a URL or a server, is shown as '?': the control
  * characters of ASCII, and U+0080 to U+009F, which in UTF-8 are two bytes. */
 static void print_text(FILE *to, const char *text)
 {
-    for (; *text != '\0'; text++) {
-        bool high = (unsigned char)text[0] == 0xc2 && ((unsigned char)text[1] & 0xe0) == 0x80;
-        bool low = (unsigned char)*text < ' ' || *text == 0x7f;
-        putc_unlocked(low || high ? '?' : *text, to);
-        text += high ? 1 : 0;
+    for (;;) {
+        size_t plain = plain_bytes(text);
+        fwrite_unlocked(text, 1, plain, to);
+        text += plain;
+        if (*text == '\0')
+            return;
+        bool lead = (unsigned char)text[0] == 0xc2;
+        bool high = lead && ((unsigned char)text[1] & 0xe0) == 0x80;
+        putc_unlocked(lead && !high ? *text : '?', to);
+        text += high ? 2 : 1;
     }
 }
 
+static void print_number(FILE *to, unsigned number)
+{
+    char digits[12];
+    char *first = digits + sizeof digits;
+
+    do
+        *--first = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    fwrite_unlocked(first, 1, (size_t)(digits + sizeof digits - first), to);
+}
+
+/* The line of which a fast fetch prints tens of thousands in a second: printf() is not asked. */
 static void print_fetched(const struct ending *ending)
 {
     flockfile(stdout);
     fputs_unlocked("Fetched ", stdout);
     print_text(stdout, ending->url);
-    fprintf(stdout, " with status %d\n", ending->result->status);
+    fputs_unlocked(" with status ", stdout);
+    print_number(stdout, (unsigned)ending->result->status);
+    putc_unlocked('\n', stdout);
     funlockfile(stdout);
 }
 

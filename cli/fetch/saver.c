@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,10 +35,15 @@ int saver_open(struct saver *saver, const char *path)
     return saver->directory >= 0 ? 0 : -errno;
 }
 
+void saver_borrow(struct saver *saver, int directory)
+{
+    *saver = (struct saver){ .directory = directory, .lent = true, .file = -1 };
+}
+
 void saver_close(struct saver *saver)
 {
     saver_discard(saver);
-    if (saver->directory >= 0)
+    if (saver->directory >= 0 && !saver->lent)
         close(saver->directory);
     saver->directory = -1;
 }

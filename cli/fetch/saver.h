@@ -3,6 +3,7 @@
 #ifndef FETCH_SAVER_H
 #define FETCH_SAVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,12 +13,15 @@
 
 struct saver {
     int directory; /* -1: bodies are not saved */
+    bool lent;     /* it stays somebody else's */
     int file;      /* the temporary file, -1: none */
     char temp[SAVER_TEMP_MAX];
 };
 
-/* Opens the directory; path "": saves nothing. Returns 0 or -errno. */
+/* Opens the directory, or borrows the descriptor of one that is open; path "": saves nothing.
+ * Returns 0 or -errno. */
 int saver_open(struct saver *saver, const char *path);
+void saver_borrow(struct saver *saver, int directory);
 void saver_close(struct saver *saver);
 
 /* Begins a body, in a temporary file that only this URL of this run uses: what a worker that died

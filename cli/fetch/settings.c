@@ -53,7 +53,8 @@ static void preset(struct settings *s, struct raw *raw)
         .plan = { .timeout_ns = 60 * WEFT_S,
                   .connect_timeout_ns = 10 * WEFT_S,
                   .body_bytes_max = UINT64_C(1) << 30,
-                  .redirects_max = 10 },
+                  .redirects_max = 10,
+                  .directory_fd = -1 },
     };
     *raw = (struct raw){ .kind = 1 };
 }
@@ -122,10 +123,10 @@ static bool check_workers(const struct options *options, struct settings *s, con
 }
 
 /* What each worker has open in this process: its connection; a thread also what libcurl wakes it
- * by; and the directory and the file, if bodies are saved. */
+ * by; and the file, if bodies are saved. */
 static uint64_t descriptors_each(const struct settings *s, bool saves)
 {
-    uint64_t saving = saves ? 2 : 0;
+    uint64_t saving = saves ? 1 : 0;
 
     switch (s->kind) {
     case WEFT_THREADS:
@@ -161,13 +162,17 @@ static bool resolve(const struct options *options, const char *option, const cha
 }
 
 /* Whether files can be made there is tried: permissions do not tell all of it. */
-static int try_directory(const struct plan *plan)
+static int open_directory(struct settings *s)
 {
     struct saver saver;
-    int rc = saver_open(&saver, plan->directory);
+    int rc = saver_open(&saver, s->plan.directory);
 
     if (rc == 0)
-        rc = saver_begin(&saver, plan->run, UINT64_MAX);
+        rc = saver_begin(&saver, s->plan.run, UINT64_MAX);
+    if (rc == 0 && s->kind != WEFT_PROCESSES) { /* those have descriptors of their own */
+        saver.lent = true;
+        s->plan.directory_fd = saver.directory;
+    }
     saver_close(&saver);
     return rc;
 }
@@ -182,7 +187,7 @@ static bool check_directory(const struct options *options, struct settings *s, c
     }
     if (!resolve(options, "-o", path, s->plan.directory))
         return false;
-    int rc = try_directory(&s->plan);
+    int rc = open_directory(s);
     if (rc < 0)
         options_complain(options, "-o %s: %s", path, strerror(-rc));
     return rc == 0;
@@ -203,6 +208,7 @@ static bool check(const struct options *options, struct settings *s, const struc
 {
     if (getrandom(&s->plan.run, sizeof s->plan.run, GRND_NONBLOCK) != sizeof s->plan.run)
         s->plan.run = (uint64_t)weft_now() ^ (uint64_t)getpid() << 40;
+    s->plan.timed = s->json;
     return check_workers(options, s, raw) &&
            check_descriptors(options, s, raw->directory != NULL) && check_urls(options, s) &&
            check_inputs(options, s) && check_ca_file(options, s, raw->ca_file) &&
@@ -268,5 +274,8 @@ enum options_result settings_parse(int argc, char **argv, struct settings *s)
 
 void settings_release(struct settings *settings)
 {
+    if (settings->plan.directory_fd >= 0)
+        close(settings->plan.directory_fd);
+    settings->plan.directory_fd = -1;
     option_list_release(&settings->inputs);
 }

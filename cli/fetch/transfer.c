@@ -80,6 +80,10 @@ static bool environment_names_proxy(void)
     return false;
 }
 
+/* What one read of a body can bring. libcurl's own 16 KiB make large bodies a fifth more costly; a
+ * buffer is memory only as far as it was ever filled. */
+#define BUFFER_BYTES (64 * 1024L)
+
 static void set_options(struct worker *worker, const struct plan *plan)
 {
     CURL *easy = worker->easy;
@@ -91,6 +95,7 @@ static void set_options(struct worker *worker, const struct plan *plan)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "weft/" WEFT_TOOL_VERSION);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(plan->connect_timeout_ns));
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)plan->body_bytes_max);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, worker);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, worker->libcurl_says);
@@ -102,6 +107,15 @@ static void set_options(struct worker *worker, const struct plan *plan)
         curl_easy_setopt(easy, CURLOPT_CAINFO, plan->ca_file);
 }
 
+/* Workers of one process need one descriptor of the directory, not one each. */
+static int open_saver(struct saver *saver, const struct plan *plan)
+{
+    if (plan->directory_fd < 0)
+        return saver_open(saver, plan->directory);
+    saver_borrow(saver, plan->directory_fd);
+    return 0;
+}
+
 int transfer_enter(weft_call *call, void **ret_worker)
 {
     const struct plan *plan = call->context;
@@ -110,7 +124,7 @@ int transfer_enter(weft_call *call, void **ret_worker)
     if (worker == NULL)
         return -ENOMEM;
     signal(SIGPIPE, SIG_IGN); /* TLS writes to connections that may be gone; a process's own */
-    int rc = saver_open(&worker->saver, plan->directory);
+    int rc = open_saver(&worker->saver, plan);
     if (rc < 0) {
         free(worker);
         return weft_call_fail(call, rc, "%s: %s", plan->directory, strerror(-rc));
@@ -171,7 +185,18 @@ static int64_t micros(CURL *easy, CURLINFO info)
     return us;
 }
 
-static void measure(CURL *easy, struct result *result)
+static struct phases phases_of(CURL *easy)
+{
+    return (struct phases){
+        .dns_us = micros(easy, CURLINFO_NAMELOOKUP_TIME_T),
+        .connect_us = micros(easy, CURLINFO_CONNECT_TIME_T),
+        .tls_us = micros(easy, CURLINFO_APPCONNECT_TIME_T),
+        .first_byte_us = micros(easy, CURLINFO_STARTTRANSFER_TIME_T),
+        .total_us = micros(easy, CURLINFO_TOTAL_TIME_T),
+    };
+}
+
+static void measure(CURL *easy, bool timed, struct result *result)
 {
     long status = 0;
     long connects = 0;
@@ -183,13 +208,8 @@ static void measure(CURL *easy, struct result *result)
     result->status = (int32_t)status;
     result->reused = status != 0 && connects == 0;
     result->retry_after_s = retry_after;
-    result->phases = (struct phases){
-        .dns_us = micros(easy, CURLINFO_NAMELOOKUP_TIME_T),
-        .connect_us = micros(easy, CURLINFO_CONNECT_TIME_T),
-        .tls_us = micros(easy, CURLINFO_APPCONNECT_TIME_T),
-        .first_byte_us = micros(easy, CURLINFO_STARTTRANSFER_TIME_T),
-        .total_us = micros(easy, CURLINFO_TOTAL_TIME_T),
-    };
+    if (timed)
+        result->phases = phases_of(easy);
 }
 
 /* An empty body was never seen by on_body(), but its file is due all the same. */
@@ -257,7 +277,7 @@ int transfer(weft_call *call)
         saver_discard(&worker->saver);
         file[0] = '\0';
     }
-    measure(worker->easy, &result);
+    measure(worker->easy, plan->timed, &result);
     result.body_bytes = worker->body_bytes;
     rc = give(call, &result, reason, final_url(worker->easy), file);
     forget_error(worker);

@@ -14,8 +14,10 @@ struct plan {
     int64_t connect_timeout_ns; /* of that, until the connection stands; 0: libcurl's (5 min) */
     uint64_t body_bytes_max;    /* 0: no limit */
     uint64_t redirects_max;
+    bool timed;               /* the phases of each attempt are wanted */
     uint64_t run;             /* random: tells the temporary files of two runs apart */
     char directory[PATH_MAX]; /* absolute; "": bodies are not saved */
+    int directory_fd;         /* the same, open, for workers in this process; -1: they open it */
     char ca_file[PATH_MAX];   /* absolute; "": the system's certificates */
 };
 
@@ -48,7 +50,8 @@ enum failure {
 
 const char *failure_name(enum failure failure);
 
-/* Microseconds since the attempt began; 0: that phase was not reached, or not needed. */
+/* Microseconds since the attempt began; 0: that phase was not reached, or not needed, or nobody
+ * wants to know (struct plan). */
 struct phases {
     int64_t dns_us, connect_us, tls_us, first_byte_us, total_us;
 };

@@ -69,7 +69,7 @@ def test_two_thousand_tasks_fetch_at_once(serve):
 
 @pytest.mark.parametrize("options, needed", [
     (["-k", "tasks", "-j", "200"], 264),
-    (["-k", "tasks", "-j", "100", "-o", "pages"], 364),
+    (["-k", "tasks", "-j", "100", "-o", "pages"], 264),
     (["-k", "threads", "-j", "200"], 464),
 ])
 def test_too_few_descriptors_are_named(options, needed, site, tmp_path):
@@ -82,6 +82,21 @@ def test_too_few_descriptors_are_named(options, needed, site, tmp_path):
     assert re.search(rf"-j \d+: needs {needed} file descriptors at least, and the system allows 250 ",
                      errors)
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("options, enough", [
+    (["-k", "tasks", "-j", "100", "-o", "pages"], 264),
+    (["-k", "threads", "-j", "60", "-o", "pages"], 244),
+])
+def test_no_more_descriptors_are_needed_than_that(options, enough, site, tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, enough))
+
+    urls = [f"{site.url}page/{i}?ms=20" for i in range(300)]
+    with started(*options, "--retries", "0", *urls, preexec_fn=limit, cwd=tmp_path) as process:
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
+    assert len(os.listdir(tmp_path / "pages")) == 300
 
 
 @pytest.mark.parametrize("kind", CONCURRENT)
