@@ -38,6 +38,7 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "process/block.h"
 #include "process/descriptors.h"
 #include "process/image.h"
 #include "process/process.h"
@@ -233,13 +234,11 @@ static int send_request(const int descriptors[ZYGOTE_DESCRIPTORS])
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(ZYGOTE_DESCRIPTORS * sizeof(int));
     memcpy(CMSG_DATA(header), descriptors, ZYGOTE_DESCRIPTORS * sizeof(int));
-    while (sendmsg(control, &message, MSG_NOSIGNAL) < 0) {
-        if (errno == EINTR)
-            continue;
-        if (errno == ETOOMANYREFS) /* the user has too many descriptors on their way */
-            return -EMFILE;
-        return errno == ENOMEM || errno == ENOBUFS ? -ENOMEM : -EPIPE;
-    }
+    int rc = block_send(control, &message, 0);
+    if (rc == -ETOOMANYREFS) /* the user has too many descriptors on their way */
+        return -EMFILE;
+    if (rc < 0)
+        return rc == -ENOMEM || rc == -ENOBUFS ? -ENOMEM : -EPIPE;
     return 0;
 }
 
