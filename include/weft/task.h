@@ -19,8 +19,10 @@
  *              (OpenSSL's error queue, the locale) and locks that belong to a thread (stdio's, a
  *              recursive pthread mutex, anything by gettid()) are shared with the other tasks
  *              there: never wait in weft between taking and giving back such a lock, nor between a
- *              call and reading its error. pthread_exit(), and a C++ exception that leaves the
- *              task's function, are errors.
+ *              call and reading its error. A task must not end that thread: one that calls
+ *              pthread_exit() is named on standard error, and the program aborts, as the other
+ *              tasks of the worker would wait for ever. Nor may a C++ exception leave the task's
+ *              function.
  *   Stack      256 KiB of address space unless weft_options.stack_bytes says otherwise, with a
  *              guard below. A task that overflows is named on standard error, and the program
  *              aborts.

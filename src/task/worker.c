@@ -30,6 +30,7 @@
 #include <weft/time.h>
 
 #include "task/annotate.h"
+#include "task/leaving.h"
 #include "task/share.h"
 #include "task/switch.h"
 #include "task/worker.h"
@@ -372,6 +373,7 @@ int worker_init(struct worker *worker, unsigned number, bool exposed)
     worker->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
     annotate_thread(worker->fiber, &worker->loop_low, &worker->loop_bytes);
     worker_current = worker;
+    leaving_watch(worker);
     share_join(worker);
     return 0;
 }
