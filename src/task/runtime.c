@@ -115,9 +115,7 @@ static int make(void)
 static bool make_another(void)
 {
     guard_lock(&guard);
-    bool there = made < most && make() == 0;
-    if (!there)
-        share_set_most(most = made); /* the system has no room: do with those that there are */
+    bool there = made < most && make() == 0; /* else do with those that there are, for now */
     guard_unlock(&guard);
     return there;
 }
