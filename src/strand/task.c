@@ -164,8 +164,8 @@ int task_set_start(struct task_set *set, void (*body)(void *ctx), void *ctx)
     struct member *member = beside;
     *member = (struct member){ .set = set, .body = body, .ctx = ctx };
     task->strand.family = set->name;
-    task->strand.number = set->started++;
     weft_lock_lock(&set->lock);
+    task->strand.number = set->started++;
     set->live++;
     weft_lock_release(&set->lock);
     task_start(task, run_member, member);
