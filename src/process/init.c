@@ -38,6 +38,7 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "base/sanitizer.h"
 #include "process/block.h"
 #include "process/descriptors.h"
 #include "process/image.h"
@@ -46,16 +47,7 @@
 #include "process/zygote.h"
 
 /* ThreadSanitizer runs a thread of its own, which copes with fork(). */
-#if defined(__SANITIZE_THREAD__)
-#define RUNTIME_THREADS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RUNTIME_THREADS 1
-#endif
-#endif
-#ifndef RUNTIME_THREADS
-#define RUNTIME_THREADS 0
-#endif
+enum { RUNTIME_THREADS = THREAD_SANITIZER };
 
 enum state { NEVER, READY, STRANGE };
 
