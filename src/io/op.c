@@ -46,7 +46,7 @@ enum { INLINE_MAX = 32 };
 
 static bool is_pipe_write(const struct io_op *op)
 {
-    return op->code == IO_WRITE && op->offset == IO_STREAM;
+    return (op->code == IO_WRITE || op->code == IO_WRITEV) && op->offset == IO_STREAM;
 }
 
 /* Takes the SIGPIPE back that a write of this thread has raised. */
