@@ -37,6 +37,9 @@
  *   WEFT_WORKERS=n                       how many workers, 1 to 256
  *   WEFT_IO=uring|epoll                  how they wait for I/O: else io_uring where it is allowed
  *   WEFT_GUARDS=madvise|mprotect|none    how stacks are guarded: else the first that the system has
+ *   WEFT_HOGS=ms                         names on standard error each task that keeps its worker
+ * from others for longer (1 to 60000), once for each such time. It takes a thread that looks that
+ * often, and a real-time signal that may interrupt what the task does (EINTR): for debugging
  *
  * (Nonsense is -EINVAL where the first group or pool of tasks is opened.) A program that has an
  * event loop of its own can run tasks in that: run.h.

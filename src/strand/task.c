@@ -68,8 +68,10 @@ static void run(void *ctx)
     int status = future->fn(&future->call.pub);
     locals_drop(self);
     future_leave_strand(future);
+    if (status < 0)
+        (void)weft_self_name(); /* an error hook may ask for it */
+    self->family = NULL;        /* it is the owner's, who may be gone once the future has ended */
     future_end_returned(future, status);
-    self->family = NULL; /* it was the owner's */
 }
 
 static int start(struct runner *runner, weft_future *future, weft_deadline deadline)

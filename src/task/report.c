@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* task/report.c: the last words about a task, put together where nothing may be called. */
+/* task/report.c: a few words about a task, put together where nothing may be called. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -40,8 +40,13 @@ void report_task(struct report *report, const struct task *task)
     put_name(report, &task->strand);
 }
 
-void report_and_abort(const struct report *report)
+void report_write(const struct report *report)
 {
     (void)!write(STDERR_FILENO, report->text, report->n);
+}
+
+void report_and_abort(const struct report *report)
+{
+    report_write(report);
     abort();
 }

@@ -131,7 +131,7 @@ static inline struct task *next_task(struct worker *worker)
         task = next_unstarted(worker);
     if (!task)
         task = ready_pop(worker);
-    worker->turns -= task != NULL;
+    store_relaxed(&worker->turns, worker->turns - (task != NULL)); /* relaxed: for hog.c */
     return task;
 }
 
@@ -318,7 +318,8 @@ static void look_around(struct worker *worker)
  */
 static unsigned run(struct worker *worker, struct task *task, unsigned most)
 {
-    worker->turns = most - 1;
+    store_relaxed(&worker->rounds, worker->rounds + 1); /* relaxed, both: for hog.c */
+    store_relaxed(&worker->turns, most - 1);
     if (!task->started)
         begin(worker, task);
     void *exceptions[2] = { NULL, NULL };
@@ -333,7 +334,7 @@ unsigned worker_run_ready(struct worker *worker, unsigned most)
     unsigned ran = 0;
     while (ran < most) {
         unsigned turns = most - ran < WORKER_TURNS ? most - ran : WORKER_TURNS;
-        worker->turns = turns;
+        store_relaxed(&worker->turns, turns); /* relaxed: for hog.c */
         look_around(worker);
         struct task *task = share_take_old(worker);
         if (!task)
