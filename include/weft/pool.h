@@ -18,7 +18,11 @@
  * for a process, it dies at once) is tried again up to 8 times in a row and then given up; when the
  * last one is, calls fail with what it said instead of waiting for ever.
  *
- * Pools may be opened inside calls of pools, of the same or another kind.
+ * Pools may be opened inside calls of pools, of the same or another kind. Calls may also wait for
+ * calls of their own pool (kinds threads and tasks), and those for others, to any depth: a worker
+ * that would wait for one that has not started runs it itself, inside of its own call. A call that
+ * runs like that has at least half of a worker's stack: where less is left, another strand of the
+ * pool runs it in the worker's stead; if none can be made, it fails with -ENOMEM or -EAGAIN.
  */
 #ifndef WEFT_POOL_H
 #define WEFT_POOL_H
@@ -45,8 +49,8 @@ int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *opt
  * Returns  0 and *ret_future (may be NULL: nobody asks), to be closed; -ETIMEDOUT: no room in the
  *          backlog by the deadline; -ECANCELED; -EPIPE: the pool is closing or terminated; -EFAULT:
  *          a worker could not see fn or arg; -EMSGSIZE: more than 1 GiB; -EINVAL, -ENOMEM.
- * Blocks   while the backlog is full; a worker of a pool of threads that submits to its own full
- *          pool runs a waiting call itself instead. Kind serial: runs the call.
+ * Blocks   while the backlog is full; a worker of a pool of threads or tasks that submits to its
+ * own full pool runs a waiting call itself instead. Kind serial: runs the call.
  */
 int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_bytes,
                      weft_future **ret_future, weft_deadline deadline) WEFT_USE;

@@ -55,7 +55,8 @@ int weft_yield(void);
  * Calls fn(arg), which may block the thread that it runs in (a system call, a library that knows
  * nothing of weft), and waits for it. In a task it runs in a thread of a pool, so that the worker
  * goes on with other tasks; in any other strand at once, in the caller. What fn calls of weft sees
- * that thread, not the task. A cancellation and the scopes do not end it: nothing can.
+ * that thread, not the task. A cancellation and the scopes do not end it: nothing can. It must
+ * return, not end the thread (pthread_exit): its caller would wait for ever.
  * Returns  what fn did; -EAGAIN, -ENOMEM: no thread could be made, and fn was not called.
  */
 int weft_blocking(int (*fn)(void *arg), void *arg) WEFT_USE;

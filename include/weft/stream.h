@@ -24,10 +24,13 @@
  * Owns     a descriptor, close-on-exec and non-blocking, 16 KiB from the first read_until or
  *          read_exactly on, and more while one of them needs it.
  *
- * Segments are sent at once (TCP_NODELAY), so gather what belongs together into one write.
+ * Segments are sent at once (TCP_NODELAY), so gather what belongs together into one write, or hand
+ * its parts to weft_stream_writev().
  */
 #ifndef WEFT_STREAM_H
 #define WEFT_STREAM_H
+
+#include <sys/uio.h>
 
 #include <weft/address.h>
 
@@ -109,6 +112,16 @@ size_t weft_stream_buffered(const weft_stream *stream);
  */
 ssize_t weft_stream_write(weft_stream *stream, const void *data, size_t size,
                           weft_deadline deadline) WEFT_USE;
+
+/*
+ * The same for what does not lie in one piece: writes all parts, in order, as one write would. A
+ * part may be empty. TCP fills its segments across them.
+ * Shape    parts: count of them, any number; borrowed, and never changed.
+ * Returns  the sum of their sizes; -EINVAL: it is more than SSIZE_MAX; else as weft_stream_write().
+ * Blocks   as weft_stream_write().
+ */
+ssize_t weft_stream_writev(weft_stream *stream, const struct iovec *parts, size_t count,
+                           weft_deadline deadline) WEFT_USE;
 
 /* How many bytes have been written in the stream's life, at some moment during the call. */
 uint64_t weft_stream_written(const weft_stream *stream);

@@ -19,8 +19,10 @@
  *              (OpenSSL's error queue, the locale) and locks that belong to a thread (stdio's, a
  *              recursive pthread mutex, anything by gettid()) are shared with the other tasks
  *              there: never wait in weft between taking and giving back such a lock, nor between a
- *              call and reading its error. pthread_exit(), and a C++ exception that leaves the
- *              task's function, are errors.
+ *              call and reading its error. A task must not end that thread: one that calls
+ *              pthread_exit() is named on standard error, and the program aborts, as the other
+ *              tasks of the worker would wait for ever. Nor may a C++ exception leave the task's
+ *              function.
  *   Stack      256 KiB of address space unless weft_options.stack_bytes says otherwise, with a
  *              guard below. A task that overflows is named on standard error, and the program
  *              aborts.
@@ -35,6 +37,9 @@
  *   WEFT_WORKERS=n                       how many workers, 1 to 256
  *   WEFT_IO=uring|epoll                  how they wait for I/O: else io_uring where it is allowed
  *   WEFT_GUARDS=madvise|mprotect|none    how stacks are guarded: else the first that the system has
+ *   WEFT_HOGS=ms                         names on standard error each task that keeps its worker
+ * from others for longer (1 to 60000), once for each such time. It takes a thread that looks that
+ * often, and a real-time signal that may interrupt what the task does (EINTR): for debugging
  *
  * (Nonsense is -EINVAL where the first group or pool of tasks is opened.) A program that has an
  * event loop of its own can run tasks in that: run.h.

@@ -7,6 +7,7 @@
  * connection which the peer has given up already (ECONNABORTED) goes on to the next.
  */
 #include <errno.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "io/attempt.h"
@@ -79,6 +80,8 @@ static ssize_t call(struct io_op *op, size_t size)
         return read_now(op, size);
     case IO_WRITE:
         return write_now(op, size);
+    case IO_WRITEV:
+        return told(writev(op->fd, op->message->msg_iov, (int)op->message->msg_iovlen));
     case IO_SYNC:
         return told(fsync(op->fd));
     case IO_RECV:

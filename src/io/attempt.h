@@ -22,6 +22,13 @@ ssize_t io_attempt(struct io_op *op);
 /* An attempt of IO_CONNECT has begun to connect, and it goes on without the caller. */
 bool io_connecting(const struct io_op *op);
 
+/* Whether it is one on a file: always ready, and blocking all the same. */
+static inline bool io_is_file(const struct io_op *op)
+{
+    bool moves = op->code == IO_READ || op->code == IO_WRITE;
+    return op->code == IO_SYNC || (moves && op->offset != IO_STREAM);
+}
+
 /* What poll() has to find for an operation to go on. */
 static inline int io_events(const struct io_op *op)
 {

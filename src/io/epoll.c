@@ -88,12 +88,6 @@ static struct epoll *of(struct reactor *reactor)
     return (struct epoll *)reactor;
 }
 
-static bool does_files(const struct io_op *op)
-{
-    bool reads = op->code == IO_READ || op->code == IO_WRITE;
-    return op->code == IO_SYNC || (reads && op->offset != IO_STREAM);
-}
-
 /* The table. */
 
 static struct descriptor *find(const struct epoll *e, int fd)
@@ -278,7 +272,7 @@ static int start(struct reactor *reactor, struct io_op *op)
 {
     struct epoll *e = of(reactor);
     op->state[2] = 0;
-    op->result = does_files(op) ? -EOPNOTSUPP : attempt(find(e, op->fd), op);
+    op->result = io_is_file(op) ? -EOPNOTSUPP : attempt(find(e, op->fd), op);
     if (op->result != -EAGAIN)
         return 1;
     op->result = enlist(e, op);

@@ -44,15 +44,9 @@ enum { INLINE_MAX = 32 };
 
 /* ---- the system calls */
 
-static bool is_file(const struct io_op *op)
-{
-    return op->code == IO_SYNC ||
-           ((op->code == IO_READ || op->code == IO_WRITE) && op->offset != IO_STREAM);
-}
-
 static bool is_pipe_write(const struct io_op *op)
 {
-    return op->code == IO_WRITE && op->offset == IO_STREAM;
+    return (op->code == IO_WRITE || op->code == IO_WRITEV) && op->offset == IO_STREAM;
 }
 
 /* Takes the SIGPIPE back that a write of this thread has raised. */
@@ -220,7 +214,7 @@ static ssize_t run_by_trying(struct strand *self, struct io_op *op, weft_deadlin
 ssize_t io_run(struct io_op *op, weft_deadline deadline)
 {
     struct strand *self = strand_self();
-    if (is_file(op))
+    if (io_is_file(op))
         return run_file(self, op);
     if (!self->reactor)
         return run_by_trying(self, op, deadline);

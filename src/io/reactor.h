@@ -39,6 +39,7 @@ enum io_code {
     IO_POLL,    /* flags: POLLIN and so on; the result is what poll() found */
     IO_READ,    /* data, size, offset; offset IO_STREAM: a pipe or the like, non-blocking */
     IO_WRITE,   /* the same */
+    IO_WRITEV,  /* message: its parts, as one write; offset IO_STREAM only */
     IO_SYNC,    /* fsync */
     IO_RECV,    /* data, size, flags as recv(), but not MSG_DONTWAIT, MSG_WAITALL */
     IO_SEND,    /* data, size, flags as send(); MSG_NOSIGNAL is added */

@@ -10,13 +10,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "io/op.h"
 #include "io/socket.h"
 #include "io/stream.h"
+
+enum { WINDOW = 64 }; /* parts that one system call gets */
 
 struct weft_stream *stream_new(void)
 {
@@ -69,6 +73,12 @@ int weft_stream_adopt(weft_stream **ret_stream, int fd)
     return 0;
 }
 
+static void count_written(struct weft_stream *stream, size_t n)
+{
+    /* relaxed: a count; only the writer changes it */
+    store_relaxed(&stream->written, stream->written + n);
+}
+
 ssize_t weft_stream_write(weft_stream *stream, const void *data, size_t size,
                           weft_deadline deadline)
 {
@@ -85,8 +95,71 @@ ssize_t weft_stream_write(weft_stream *stream, const void *data, size_t size,
         if (n < 0)
             return n;
         done += (size_t)n;
-        /* relaxed: a count; only the writer changes it */
-        store_relaxed(&stream->written, stream->written + (size_t)n);
+        count_written(stream, (size_t)n);
+    }
+    return (ssize_t)size;
+}
+
+/* What of a list of parts is still to be written. */
+struct rest {
+    const struct iovec *parts;
+    size_t count;
+    size_t skip; /* so much of the first has been written */
+};
+
+/* How long all parts are together. False: longer than a result can say. */
+static bool add_up(const struct iovec *parts, size_t count, size_t *ret_size)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].iov_len > SSIZE_MAX - size)
+            return false;
+        else
+            size += parts[i].iov_len;
+    *ret_size = size;
+    return true;
+}
+
+/* The parts to be written next, as many as fit. Returns how many. */
+static size_t look_at(const struct rest *rest, struct iovec window[WINDOW])
+{
+    size_t n = rest->count < WINDOW ? rest->count : WINDOW;
+    memcpy(window, rest->parts, n * sizeof *window);
+    window[0].iov_base = (char *)window[0].iov_base + rest->skip;
+    window[0].iov_len -= rest->skip;
+    return n;
+}
+
+/* n bytes more have been written; and parts without any, if they come next. */
+static void go_on(struct rest *rest, size_t n)
+{
+    for (n += rest->skip; rest->count && n >= rest->parts->iov_len; rest->count--)
+        n -= rest->parts++->iov_len;
+    rest->skip = n;
+}
+
+ssize_t weft_stream_writev(weft_stream *stream, const struct iovec *parts, size_t count,
+                           weft_deadline deadline)
+{
+    size_t size;
+    struct rest rest = { .parts = parts, .count = count };
+    if (!add_up(parts, count, &size))
+        return -EINVAL;
+    for (go_on(&rest, 0); rest.count;) {
+        struct iovec window[WINDOW];
+        struct msghdr message = { .msg_iov = window, .msg_iovlen = look_at(&rest, window) };
+        struct io_op op = {
+            .code = stream->is_pipe ? IO_WRITEV : IO_SENDMSG,
+            .fd = stream->fd,
+            .identity = stream->identity,
+            .message = &message,
+            .offset = IO_STREAM,
+        };
+        ssize_t n = io_run(&op, deadline);
+        if (n < 0)
+            return n;
+        go_on(&rest, (size_t)n);
+        count_written(stream, (size_t)n);
     }
     return (ssize_t)size;
 }

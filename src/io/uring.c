@@ -114,6 +114,10 @@ static void fill(struct io_uring_sqe *sqe, const struct io_op *op, unsigned size
     case IO_WRITE:
         io_uring_prep_write(sqe, op->fd, op->data, size, op->offset);
         break;
+    case IO_WRITEV:
+        io_uring_prep_writev(sqe, op->fd, op->message->msg_iov, (unsigned)op->message->msg_iovlen,
+                             op->offset);
+        break;
     case IO_SYNC:
         io_uring_prep_fsync(sqe, op->fd, 0);
         break;

@@ -14,7 +14,7 @@
  *
  * Calls that wait for calls of their own pool: a worker of a pool of threads that is about to wait
  * runs what it waits for itself, if nobody has started it. What somebody has started makes
- * progress by the same rule, so no circle of waiting workers can close.
+ * progress by the same rule, so no circle of waiting workers can close (inside.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,6 +23,7 @@
 #include "base/cpus.h"
 #include "pool/pool.h"
 #include "process/process.h"
+#include "strand/self.h"
 
 enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
 
@@ -197,6 +198,7 @@ static void worker_main(void *ctx)
     weft_pool *pool = worker->pool;
     struct open_failure failure = { 0 };
     strand_self()->worker_of = worker;
+    worker->middle = self_stack_middle();
     bool open = open_worker(worker, &failure);
     for (weft_future *future; open && (future = take(pool));) {
         pool_run(worker, future);
@@ -249,7 +251,7 @@ static bool help(struct runner *runner, weft_future *future, weft_deadline deadl
     struct worker *worker = nesting_worker(pool);
     if (!worker || why_not_wait(deadline) < 0 || !unqueue(pool, future))
         return false;
-    pool_run(worker, future);
+    pool_run_inside(worker, future);
     return true;
 }
 
@@ -264,7 +266,7 @@ static void run_stranger(struct worker *worker)
     weft_lock_release(&pool->lock);
     self->scope = NULL;
     if (future)
-        pool_run(worker, future);
+        pool_run_inside(worker, future);
     self->scope = scope;
 }
 

@@ -58,6 +58,7 @@ struct worker {
     uint32_t number;
     uint32_t calls;          /* own: since it was opened */
     bool lost;               /* own: what ran its calls is gone; it must be opened again */
+    const char *middle;      /* own: of the stack that it runs on; NULL: not known */
     void *state;             /* own: what enter gave (serial, threads) */
     struct process *process; /* own: runs its calls (processes) */
     struct running *running; /* guarded by the pool's lock: what it runs, innermost first */
@@ -99,6 +100,12 @@ bool pool_is_terminated(weft_pool *pool);
 
 /* Runs and ends a future on a worker. Takes the runner's reference. */
 void pool_run(struct worker *worker, weft_future *future);
+
+/*
+ * The same while a call of the worker's waits, which is the calling strand's. If there is too
+ * little stack left, on another strand; if there can be none, the future fails.
+ */
+void pool_run_inside(struct worker *worker, weft_future *future);
 
 /* Runs enter, if there is one, in the calling strand; *ret_failure is set on failure. */
 int pool_enter(struct worker *worker, struct open_failure *ret_failure);

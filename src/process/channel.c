@@ -18,7 +18,8 @@
  *
  * To wake a process that sleeps on another CPU takes longer than a small call. So a receiver spins
  * for a moment before it sleeps; each time that this is in vain, it spins more rarely, down to once
- * in 256 waits, and not at all where there is one CPU.
+ * in 256 waits, and not at all where there is one CPU. A task does not spin, as its worker may have
+ * others to run, nor does it block: it parks (block.h).
  *
  * Closing a socket with unread datagrams makes the kernel report ECONNRESET once to the other side,
  * before what lies in its queue: reading goes on.
@@ -33,6 +34,7 @@
 
 #include <weft/fd.h>
 
+#include "process/block.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
 #include "strand/call.h"
@@ -48,16 +50,6 @@ union control {
 };
 
 /* ---- sending */
-
-static int send_datagram(int fd, struct msghdr *message, int flags)
-{
-    for (;;) {
-        if (sendmsg(fd, message, flags | MSG_NOSIGNAL) >= 0)
-            return 0;
-        if (errno != EINTR)
-            return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno;
-    }
-}
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -85,7 +77,7 @@ int channel_send(int fd, enum channel_type type, const void *head, size_t head_b
                                  { (void *)head, packet.head_bytes },
                                  { part ? (char *)body + packet.offset : NULL, part } };
         struct msghdr message = { .msg_iov = parts, .msg_iovlen = 3 };
-        int rc = send_datagram(fd, &message, 0);
+        int rc = block_send(fd, &message, 0);
         if (too_large(rc) && part > PART_BYTES_MIN) {
             part_max = part / 2;
             continue;
@@ -113,7 +105,7 @@ int channel_send_value(int fd, enum channel_type type, uint64_t value, int pass_
         rights->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(rights), &pass_fd, sizeof(int));
     }
-    return send_datagram(fd, &message, flags);
+    return block_send(fd, &message, flags);
 }
 
 /* ---- receiving */
@@ -231,7 +223,7 @@ static int receive_datagram(struct channel *channel, int flags)
 /* Whether to spin this time. */
 static bool is_time_to_spin(struct channel *channel, const weft_deadline *deadline)
 {
-    if (!channel->may_spin || (deadline && weft_left(*deadline) < SPIN_NS))
+    if (!channel->may_spin || !block_allowed() || (deadline && weft_left(*deadline) < SPIN_NS))
         return false;
     if (channel->waits == 0)
         return true;
@@ -259,9 +251,12 @@ static int receive_waiting(struct channel *channel, const weft_deadline *deadlin
         rc = receive_spinning(channel);
     if (rc != -EAGAIN)
         return rc;
-    if (!deadline)
+    if (deadline)
+        return weft_fd_wait(channel->fd, POLLIN, *deadline);
+    if (block_allowed())
         return receive_datagram(channel, 0);
-    return weft_fd_wait(channel->fd, POLLIN, *deadline);
+    block_until(channel->fd, POLLIN);
+    return 0;
 }
 
 int channel_receive(struct channel *channel, const weft_deadline *deadline)

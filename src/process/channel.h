@@ -83,7 +83,7 @@ void channel_init(struct channel *channel, int fd);
 void channel_deinit(struct channel *channel);
 
 /*
- * Sends a message. Blocks, not cancellable; never raises SIGPIPE.
+ * Sends a message. Blocks (a task parks), not cancellable; never raises SIGPIPE.
  * Returns  0; -EPIPE: nobody reads any more; -ENOMEM: the kernel has none, -EFAULT: bad memory (a
  *          part may be sent: the channel is of no more use).
  */
@@ -97,7 +97,8 @@ int channel_send_value(int fd, enum channel_type type, uint64_t value, int pass_
 /*
  * Receives the next message whole: channel->first, head and body say what it is, until the next
  * call. What was sent by a process that died before all of it was sent is dropped.
- * Shape    deadline: NULL waits in the kernel's recvmsg, for ever and not cancellable.
+ * Shape    deadline: NULL waits for ever and is not cancellable; a thread does so in the kernel's
+ *          recvmsg.
  * Returns  0; -EPIPE: all are gone that could send; -ETIMEDOUT, -ECANCELED and what else
  *          weft_fd_wait() returns: ask again.
  */

@@ -38,6 +38,8 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "base/sanitizer.h"
+#include "process/block.h"
 #include "process/descriptors.h"
 #include "process/image.h"
 #include "process/process.h"
@@ -45,16 +47,7 @@
 #include "process/zygote.h"
 
 /* ThreadSanitizer runs a thread of its own, which copes with fork(). */
-#if defined(__SANITIZE_THREAD__)
-#define RUNTIME_THREADS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RUNTIME_THREADS 1
-#endif
-#endif
-#ifndef RUNTIME_THREADS
-#define RUNTIME_THREADS 0
-#endif
+enum { RUNTIME_THREADS = THREAD_SANITIZER };
 
 enum state { NEVER, READY, STRANGE };
 
@@ -233,13 +226,11 @@ static int send_request(const int descriptors[ZYGOTE_DESCRIPTORS])
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(ZYGOTE_DESCRIPTORS * sizeof(int));
     memcpy(CMSG_DATA(header), descriptors, ZYGOTE_DESCRIPTORS * sizeof(int));
-    while (sendmsg(control, &message, MSG_NOSIGNAL) < 0) {
-        if (errno == EINTR)
-            continue;
-        if (errno == ETOOMANYREFS) /* the user has too many descriptors on their way */
-            return -EMFILE;
-        return errno == ENOMEM || errno == ENOBUFS ? -ENOMEM : -EPIPE;
-    }
+    int rc = block_send(control, &message, 0);
+    if (rc == -ETOOMANYREFS) /* the user has too many descriptors on their way */
+        return -EMFILE;
+    if (rc < 0)
+        return rc == -ENOMEM || rc == -ENOBUFS ? -ENOMEM : -EPIPE;
     return 0;
 }
 

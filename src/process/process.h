@@ -38,8 +38,8 @@ struct process_result {
 };
 
 /*
- * Starts a process: has the zygote fork it and waits until it exists. enter runs in the process
- * afterwards; process_ready() waits for it.
+ * Starts a process: has the zygote fork it and waits until it exists (a task parks; not
+ * cancellable). enter runs in the process afterwards; process_ready() waits for it.
  * Returns  0; -ENOTCONN: no weft_init(); -ECHILD: in a child that the user forked; -EPIPE: the
  *          zygote has died; -EAGAIN, -ENOMEM: the system has no room for another; -EMFILE; -EPERM:
  *          the program has changed its user or group since weft_init().

@@ -8,6 +8,7 @@
 
 #include "park/park.h"
 #include "strand/self.h"
+#include "task/task.h"
 
 uint64_t weft_self_id(void)
 {
@@ -59,4 +60,21 @@ int weft_sleep_until(weft_deadline when)
     bool scope_first = weft_scope_deadline().ns < when.ns;
     int rc = park_wait(NULL, 0, when, 0);
     return rc == -ETIMEDOUT && !scope_first ? 0 : rc;
+}
+
+const char *self_stack_middle(void)
+{
+    const struct strand *self = strand_self();
+    if (self->reactor) {
+        const struct task *task = (const struct task *)self;
+        return task->stack->low + ((char *)task->beside - task->stack->low) / 2;
+    }
+    pthread_attr_t attributes;
+    void *low;
+    size_t bytes;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return NULL;
+    int rc = pthread_attr_getstack(&attributes, &low, &bytes);
+    pthread_attr_destroy(&attributes);
+    return rc == 0 ? (char *)low + bytes / 2 : NULL;
 }

@@ -13,4 +13,9 @@ void self_set_numbered_name(const char *name, uint64_t number);
 /* Drops the calling strand's local values (local.c). */
 void locals_drop(struct strand *self);
 
+/*
+ * The middle of the calling strand's stack: what runs below it has used up half. NULL: not known.
+ */
+const char *self_stack_middle(void);
+
 #endif

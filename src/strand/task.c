@@ -70,8 +70,10 @@ static void run(void *ctx)
     locals_drop(self);
     if (!future->release || status < 0) /* else see the top */
         future_leave_strand(future);
+    if (status < 0)
+        (void)weft_self_name(); /* an error hook may ask for it */
+    self->family = NULL;        /* it is the owner's, who may be gone once the future has ended */
     future_end_returned(future, status);
-    self->family = NULL; /* it was the owner's */
 }
 
 static int start(struct runner *runner, weft_future *future, weft_deadline deadline)
@@ -173,8 +175,8 @@ int task_set_start(struct task_set *set, void (*body)(void *ctx), void *ctx)
     struct member *member = beside;
     *member = (struct member){ .set = set, .body = body, .ctx = ctx };
     task->strand.family = set->name;
-    task->strand.number = set->started++;
     weft_lock_lock(&set->lock);
+    task->strand.number = set->started++;
     set->live++;
     weft_lock_release(&set->lock);
     task_start(task, run_member, member);

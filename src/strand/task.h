@@ -16,13 +16,13 @@ struct task_set {
     struct signal gone; /* raised under the lock: live is 0 */
     const char *name;   /* borrowed; tasks are called NAME-0, NAME-1, ... */
     size_t stack_bytes; /* 0: the default */
-    uint64_t started;   /* its starter's */
+    uint64_t started;   /* guarded */
 };
 
 void task_set_init(struct task_set *set, const char *name, size_t stack_bytes);
 
 /*
- * Starts a task that runs body(ctx). By one strand at a time.
+ * Starts a task that runs body(ctx).
  * Returns  0; the errors of task_prepare(); -ENOMEM.
  */
 int task_set_start(struct task_set *set, void (*body)(void *ctx), void *ctx);

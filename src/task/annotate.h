@@ -12,28 +12,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ANNOTATE_ADDRESS 1
-#endif
-#if __has_feature(thread_sanitizer)
-#define ANNOTATE_THREAD 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define ANNOTATE_ADDRESS 1
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define ANNOTATE_THREAD 1
-#endif
+#include "base/sanitizer.h"
 
-#ifdef ANNOTATE_ADDRESS
+#if ADDRESS_SANITIZER
 #include <pthread.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 #endif
-#ifdef ANNOTATE_THREAD
+#if THREAD_SANITIZER
 #include <sanitizer/tsan_interface.h>
 #endif
 #ifdef HAVE_VALGRIND
@@ -41,7 +28,7 @@
 #endif
 
 /* Whether stacks that go must be told of. */
-#if defined(ANNOTATE_ADDRESS) || defined(HAVE_VALGRIND)
+#if ADDRESS_SANITIZER || defined(HAVE_VALGRIND)
 #define ANNOTATE_STACKS 1
 #else
 #define ANNOTATE_STACKS 0
@@ -51,7 +38,7 @@
    leaked. Returns valgrind's number for it. */
 static inline unsigned annotate_stack(const void *low, const void *top)
 {
-#ifdef ANNOTATE_ADDRESS
+#if ADDRESS_SANITIZER
     __lsan_register_root_region(low, (size_t)((const char *)top - (const char *)low));
 #endif
 #ifdef HAVE_VALGRIND
@@ -64,7 +51,7 @@ static inline unsigned annotate_stack(const void *low, const void *top)
 
 static inline void annotate_no_stack(const void *low, const void *top, unsigned number)
 {
-#ifdef ANNOTATE_ADDRESS
+#if ADDRESS_SANITIZER
     __asan_unpoison_memory_region(low, (size_t)((const char *)top - (const char *)low));
     __lsan_unregister_root_region(low, (size_t)((const char *)top - (const char *)low));
 #endif
@@ -80,7 +67,7 @@ static inline void annotate_no_stack(const void *low, const void *top, unsigned 
    there, and have gone. */
 static inline void annotate_record(const void *from, const void *to)
 {
-#ifdef ANNOTATE_ADDRESS
+#if ADDRESS_SANITIZER
     __asan_unpoison_memory_region(from, (size_t)((const char *)to - (const char *)from));
 #endif
 #ifdef HAVE_VALGRIND
@@ -94,10 +81,10 @@ static inline void annotate_record(const void *from, const void *to)
 static inline void annotate_begin(const void *low, const void *top, void *fiber[2])
 {
     fiber[0] = NULL;
-#ifdef ANNOTATE_ADDRESS
+#if ADDRESS_SANITIZER
     __asan_unpoison_memory_region(low, (size_t)((const char *)top - (const char *)low));
 #endif
-#ifdef ANNOTATE_THREAD
+#if THREAD_SANITIZER
     fiber[1] = __tsan_create_fiber(0);
 #endif
     (void)low;
@@ -110,14 +97,14 @@ static inline void annotate_thread(void *fiber[2], const void **ret_low, size_t 
     fiber[0] = NULL;
     *ret_low = NULL;
     *ret_bytes = 0;
-#ifdef ANNOTATE_ADDRESS
+#if ADDRESS_SANITIZER
     pthread_attr_t attributes;
     if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
         pthread_attr_getstack(&attributes, (void **)ret_low, ret_bytes);
         pthread_attr_destroy(&attributes);
     }
 #endif
-#ifdef ANNOTATE_THREAD
+#if THREAD_SANITIZER
     fiber[1] = __tsan_get_current_fiber();
 #endif
 }
@@ -126,10 +113,10 @@ static inline void annotate_thread(void *fiber[2], const void **ret_low, size_t 
 static inline void annotate_leave(void *from[2], bool for_good, void *to[2], const void *to_low,
                                   size_t to_bytes)
 {
-#ifdef ANNOTATE_ADDRESS
+#if ADDRESS_SANITIZER
     __sanitizer_start_switch_fiber(for_good ? NULL : &from[0], to_low, to_bytes);
 #endif
-#ifdef ANNOTATE_THREAD
+#if THREAD_SANITIZER
     __tsan_switch_to_fiber(to[1], 0);
 #endif
     (void)from;
@@ -142,7 +129,7 @@ static inline void annotate_leave(void *from[2], bool for_good, void *to[2], con
 /* The first thing after it. */
 static inline void annotate_arrive(void *self[2])
 {
-#ifdef ANNOTATE_ADDRESS
+#if ADDRESS_SANITIZER
     __sanitizer_finish_switch_fiber(self[0], NULL, NULL);
 #endif
     (void)self;
@@ -151,7 +138,7 @@ static inline void annotate_arrive(void *self[2])
 /* The stack's last task has left it. By another stack. */
 static inline void annotate_end(void *fiber[2])
 {
-#ifdef ANNOTATE_THREAD
+#if THREAD_SANITIZER
     __tsan_destroy_fiber(fiber[1]);
 #endif
     (void)fiber;

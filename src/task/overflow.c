@@ -6,65 +6,27 @@
  * left. If the address lies in the guard of the task that the thread runs, it says so, with the
  * task's name, and aborts: nothing else can be done. Any other fault is passed on to the handler
  * that was there before, or to the system.
- *
- * The handler uses what is safe in one: its own formatting and write(2).
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "task/overflow.h"
+#include "task/report.h"
 #include "task/worker.h"
 
 enum { HANDLER_STACK_BYTES = 64 * 1024 };
 
 static struct sigaction before;
 
-/* A line of text that is put together where nothing may be called. */
-struct line {
-    char text[256];
-    size_t n;
-};
-
-static void put(struct line *line, const char *text)
+__attribute__((noreturn)) static void give_up(const struct task *task)
 {
-    for (; *text && line->n < sizeof line->text; text++)
-        line->text[line->n++] = *text;
-}
-
-static void put_number(struct line *line, uint64_t number)
-{
-    char digits[21];
-    char *first = &digits[20];
-    *first = '\0';
-    do
-        *--first = (char)('0' + number % 10);
-    while (number /= 10);
-    put(line, first);
-}
-
-static void put_name(struct line *line, const struct strand *strand)
-{
-    if (strand->name[0]) {
-        put(line, strand->name);
-        return;
-    }
-    put(line, strand->family ? strand->family : "strand");
-    put(line, "-");
-    put_number(line, strand->family ? strand->number : strand->id);
-}
-
-static void report(const struct task *task)
-{
-    struct line line = { .n = 0 };
-    put(&line, "weft: the task ");
-    put_name(&line, &task->strand);
-    put(&line, " has overflowed its stack of ");
-    put_number(&line, (uint64_t)((const char *)task->beside - task->stack->low) / 1024 + 1);
-    put(&line, " KiB (weft_options.stack_bytes)\n");
-    (void)!write(STDERR_FILENO, line.text, line.n);
+    struct report report = { .n = 0 };
+    report_task(&report, task);
+    report_text(&report, " has overflowed its stack of ");
+    report_number(&report, (uint64_t)((const char *)task->beside - task->stack->low) / 1024 + 1);
+    report_text(&report, " KiB (weft_options.stack_bytes)\n");
+    report_and_abort(&report);
 }
 
 /* As the system does where no handler is: a fault cannot be ignored, a signal that was sent can. */
@@ -93,10 +55,8 @@ static void on_fault(int signo, siginfo_t *info, void *context)
 {
     int saved = errno;
     const struct worker *worker = worker_current;
-    if (worker && worker->running && stack_guards(worker->running->stack, info->si_addr)) {
-        report(worker->running);
-        abort();
-    }
+    if (worker && worker->running && stack_guards(worker->running->stack, info->si_addr))
+        give_up(worker->running);
     pass_on(signo, info, context);
     errno = saved;
 }

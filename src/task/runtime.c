@@ -18,6 +18,7 @@
 
 #include "base/cpus.h"
 #include "base/helper.h"
+#include "task/hog.h"
 #include "task/overflow.h"
 #include "task/runtime.h"
 #include "task/share.h"
@@ -86,6 +87,7 @@ static void *worker_main(void *ctx)
     futex_wake(&making->said, 1);    /* by address: the maker may be gone */
     if (rc < 0)
         return NULL;
+    hog_watch(worker);
     for (;;) {
         while (worker_run_ready(worker, UINT32_MAX)) {
         }
@@ -115,9 +117,7 @@ static int make(void)
 static bool make_another(void)
 {
     guard_lock(&guard);
-    bool there = made < most && make() == 0;
-    if (!there)
-        share_set_most(most = made); /* the system has no room: do with those that there are */
+    bool there = made < most && make() == 0; /* else do with those that there are, for now */
     guard_unlock(&guard);
     return there;
 }
@@ -133,6 +133,8 @@ static int install(int workers_max)
     if (installed)
         return 0;
     int rc = stack_prepare();
+    if (rc == 0)
+        rc = hog_prepare();
     if (rc == 0)
         rc = overflow_install();
     if (rc == 0)

@@ -19,6 +19,12 @@
  * One of them sees the other. A searcher or a watcher clears its mark before that last look; so
  * does whoever set the mark to wake a searcher, and found that all had been woken just then.
  *
+ * If a further worker cannot be made, the next wish for one waits for REFUSED_MIN events, and after
+ * each further failure for twice as many, up to REFUSED_MAX. A task that is put with nobody idle is
+ * an event; a look of a worker at what is outside counts for LOOK_EVENTS, as there are about that
+ * many tasks' turns between two. So a system that was full for a moment costs no worker for good,
+ * and one that stays full costs next to nothing.
+ *
  * Sources: Go's scheduler (spinning Ms) and tokio's (one searcher, "rewritten scheduler", 2019).
  */
 #include <stdlib.h>
@@ -35,13 +41,16 @@
 #define OLD_NS (100 * WEFT_MS)
 
 enum { BATCH_MAX = 32, MANY = 256 };
-
-/* relaxed, for each look at workers_max: only a number. */
+enum { REFUSED_MIN = 64, REFUSED_MAX = 1 << 16, LOOK_EVENTS = 64 };
 
 static struct worker *workers[WORKERS_MAX]; /* [0, joined): set before joined says so */
 static uint32_t joined;                     /* atomic */
-static uint32_t workers_max;                /* atomic */
+static unsigned workers_max;                /* constant after share_init(), as is the next */
 static bool (*make_worker)(void);
+
+static uint32_t refused; /* atomic: for how many events no worker is wished for; 0: none failed */
+static uint32_t events;  /* atomic: counted while one has failed */
+static uint32_t wish_at; /* atomic: the next one is wished for when there were so many */
 
 static uint32_t searching; /* atomic: 1: a worker searches, or is woken to do so */
 static uint32_t sleeping;  /* atomic: how many workers sleep, or are about to */
@@ -55,11 +64,6 @@ void share_init(unsigned max, bool (*make)(void))
 {
     workers_max = max;
     make_worker = make;
-}
-
-void share_set_most(unsigned max)
-{
-    store_relaxed(&workers_max, max); /* relaxed: only a number */
 }
 
 void share_join(struct worker *worker)
@@ -114,6 +118,37 @@ static bool some_left(void)
     return false;
 }
 
+/* relaxed, here and in the next two: numbers that order nothing, and may be a little off. */
+
+/* Whether it is time to wish for one more worker, now that there were n more events. */
+static bool wishes_for_worker(uint32_t n)
+{
+    if (load_relaxed(&joined) >= workers_max)
+        return false;
+    if (!load_relaxed(&refused))
+        return true;
+    uint32_t now = add_relaxed(&events, n) + n;
+    return (int32_t)(now - load_relaxed(&wish_at)) >= 0;
+}
+
+static void note_refusal(void)
+{
+    uint32_t next = 2 * load_relaxed(&refused);
+    next = next < REFUSED_MIN ? REFUSED_MIN : next > REFUSED_MAX ? REFUSED_MAX : next;
+    store_relaxed(&wish_at, load_relaxed(&events) + next);
+    store_relaxed(&refused, next);
+}
+
+static bool make_another(void)
+{
+    if (!make_worker()) {
+        note_refusal();
+        return false;
+    }
+    store_relaxed(&refused, 0);
+    return true;
+}
+
 /* Has somebody search, if nobody does. False: it had the mark, and found nobody. */
 static bool find_searcher(void)
 {
@@ -121,20 +156,21 @@ static bool find_searcher(void)
     /* relaxed, all: the caller's fence orders them */
     if (load_relaxed(&searching))
         return true;
-    if (!load_relaxed(&sleeping) && load_relaxed(&joined) >= load_relaxed(&workers_max))
+    bool sleeper = load_relaxed(&sleeping), wish = !sleeper && wishes_for_worker(1);
+    if (!sleeper && !wish)
         return true;
     if (!cas_seq_cst(&searching, &nobody, 1)) /* seq_cst: in one order with those of searchers */
         return true;
     if (wake_one())
         return true;
     store_seq_cst(&searching, 0); /* as above */
-    return share_workers() < load_relaxed(&workers_max) && make_worker();
+    return (wish || wishes_for_worker(0)) && make_another();
 }
 
 /* A task has been put, by a worker or another thread (NULL); lone: into an empty deque. */
 static void notify(const struct worker *worker, bool lone)
 {
-    if (worker && load_relaxed(&workers_max) == 1)
+    if (worker && workers_max == 1)
         return;                         /* there is nobody else */
     fence_seq_cst();                    /* pairs with the seq_cst stores in share_sleep() */
     if (lone && load_relaxed(&watched)) /* relaxed: the fence orders it */
@@ -252,6 +288,9 @@ static bool has_old(struct worker *worker)
 
 struct task *share_take_old(struct worker *worker)
 {
+    /* relaxed: a guess */
+    if (load_relaxed(&refused) && some_left() && wishes_for_worker(LOOK_EVENTS))
+        notify(worker, false);
     struct task *task = has_old(worker) ? deque_steal(&worker->deque) : NULL;
     if (!task && load_relaxed(&outside_count)) /* relaxed: a guess */
         task = take_outside(1);

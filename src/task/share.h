@@ -13,9 +13,9 @@ enum { WORKER_AWAKE, WORKER_ASLEEP, WORKER_WOKEN_TO_SEARCH };
 /* Lets a worker take part; from then on it may be woken, and is stolen from. */
 void share_join(struct worker *worker);
 
-/* How many workers there may be, and are. make: makes one more; false: it could not. */
+/* How many workers there may be, and are. make: makes one more, so that it joins before that
+   returns; false: it could not, and is asked again later. */
 void share_init(unsigned workers_max, bool (*make)(void));
-void share_set_most(unsigned workers_max);
 unsigned share_workers(void);
 
 /*

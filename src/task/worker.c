@@ -29,6 +29,7 @@
 #include <weft/time.h>
 
 #include "task/annotate.h"
+#include "task/leaving.h"
 #include "task/share.h"
 #include "task/switch.h"
 #include "task/worker.h"
@@ -128,7 +129,7 @@ static inline struct task *next_task(struct worker *worker)
         task = next_unstarted(worker);
     if (!task)
         task = ready_pop(worker);
-    worker->turns -= task != NULL;
+    store_relaxed(&worker->turns, worker->turns - (task != NULL)); /* relaxed: for hog.c */
     return task;
 }
 
@@ -305,7 +306,8 @@ static void look_around(struct worker *worker)
  */
 static unsigned run(struct worker *worker, struct task *task, unsigned most)
 {
-    worker->turns = most - 1;
+    store_relaxed(&worker->rounds, worker->rounds + 1); /* relaxed, both: for hog.c */
+    store_relaxed(&worker->turns, most - 1);
     if (!task->started)
         begin(worker, task);
     void *exceptions[2] = { NULL, NULL };
@@ -320,7 +322,7 @@ unsigned worker_run_ready(struct worker *worker, unsigned most)
     unsigned ran = 0;
     while (ran < most) {
         unsigned turns = most - ran < WORKER_TURNS ? most - ran : WORKER_TURNS;
-        worker->turns = turns;
+        store_relaxed(&worker->turns, turns); /* relaxed: for hog.c */
         look_around(worker);
         struct task *task = share_take_old(worker);
         if (!task)
@@ -360,6 +362,7 @@ int worker_init(struct worker *worker, unsigned number, bool exposed)
     worker->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
     annotate_thread(worker->fiber, &worker->loop_low, &worker->loop_bytes);
     worker_current = worker;
+    leaving_watch(worker);
     share_join(worker);
     return 0;
 }

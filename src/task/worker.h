@@ -23,7 +23,8 @@ struct worker {
     struct reactor *reactor;
     struct task *running /* own, as is the rest; NULL: the loop */
         __attribute__((aligned(64)));
-    unsigned turns;    /* how many more switches until the loop looks around */
+    uint32_t turns;    /* atomic: how many more switches until the loop looks around */
+    uint32_t rounds;   /* atomic: how often the loop has gone on with a task (hog.c) */
     bool started_last; /* whose turn it was last: of those that had not started */
     struct task *ready, **ready_end;
     struct task *ended; /* has left its stack for good; NULL: none */

@@ -272,6 +272,25 @@ TEST(pipes_are_read_and_written)
     close_reactor();
 }
 
+TEST(pipes_are_written_in_parts)
+{
+    struct end ends[2];
+    struct iovec parts[3] = { { (char[]){ "he" }, 2 }, { NULL, 0 }, { (char[]){ "llo" }, 3 } };
+    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 3 };
+    open_reactor();
+    pipe_pair(ends);
+    struct test_op got = with_data(IO_READ, ends[0], buffer, 64);
+    struct test_op put = with_data(IO_WRITEV, ends[1], NULL, 0);
+    put.op.message = &message;
+    start_and_wait_in_vain(&got);
+    EXPECT_EQ(run(&put), 5);
+    until_ended(&got);
+    EXPECT_EQ(got.op.result, 5);
+    EXPECT_MEM(buffer, hello, 5);
+    close_pair(ends);
+    close_reactor();
+}
+
 TEST(a_full_pipe_is_waited_for)
 {
     static char much[1 << 17];

@@ -207,14 +207,6 @@ TEST(shutting_down_ends_the_waits_of_others)
 
 /* ---- pipes and other descriptors */
 
-static void pipe_pair(void)
-{
-    int ends[2];
-    EXPECT_EQ(pipe(ends), 0);
-    EXPECT_EQ(weft_stream_adopt(&theirs, ends[0]), 0);
-    EXPECT_EQ(weft_stream_adopt(&ours, ends[1]), 0);
-}
-
 static void read_word(size_t index)
 {
     char data[6] = "";

@@ -257,6 +257,35 @@ static int use_pool(weft_kind kind)
     return rc;
 }
 
+enum { NESTING_STACK_BYTES = 1 << 20 };
+
+/* Takes more than half of its stack, and waits for a call that runs on another one then. */
+static int wait_for_shout(weft_call *call)
+{
+    char block[NESTING_STACK_BYTES * 5 / 8];
+    weft_future *f;
+    __asm__ volatile("" : : "r"(block) : "memory"); /* all of it is used */
+    int rc =
+        weft_pool_submit(*(weft_pool **)call->arg, shout, "hello", WEFT_STRING, &f, WEFT_FOREVER);
+    return rc < 0 ? rc : error_of(f);
+}
+
+static int use_nesting(weft_kind kind)
+{
+    weft_pool *pool;
+    weft_future *f = NULL;
+    weft_options options = { .workers = 1, .stack_bytes = NESTING_STACK_BYTES };
+    int rc = weft_pool_open(&pool, kind, &options);
+    if (rc < 0)
+        return rc;
+    rc = weft_pool_submit(pool, wait_for_shout, &pool, sizeof pool, &f, WEFT_FOREVER);
+    if (rc == 0 && weft_future_wait(f, WEFT_FOREVER) < 0)
+        rc = weft_future_outcome(f)->status;
+    weft_future_close(f);
+    weft_pool_close(pool);
+    return rc;
+}
+
 static int use_map(weft_kind kind)
 {
     enum { N = 6 };
@@ -536,6 +565,18 @@ TEST(a_group_without_threads)
 TEST_EACH_STRAND_KIND(a_pool_without_threads)
 {
     EXPECT_GE(refuse_each(use_pool, kind, THREADS, -EAGAIN), kind == WEFT_TASKS ? 0 : 2);
+}
+
+TEST(a_pool_whose_calls_nest_without_memory)
+{
+    DESCRIPTORS_MAY_STAY();
+    EXPECT_GT(refuse_each(use_nesting, WEFT_THREADS, MEMORY, -ENOMEM), 3);
+    EXPECT_GT(refuse_each(use_nesting, WEFT_TASKS, MEMORY, -ENOMEM), 3);
+}
+
+TEST(a_pool_whose_calls_nest_without_threads)
+{
+    EXPECT_EQ(refuse_each(use_nesting, WEFT_THREADS, THREADS, -EAGAIN), 2);
 }
 
 TEST_EACH_STRAND_KIND(a_map_without_threads)

@@ -89,6 +89,17 @@ static void expect_injected(ssize_t rc)
 
 static weft_stream *ends[PAIRS][2];
 
+/* In one piece, or cut in two. */
+static ssize_t write_somehow(weft_stream *stream, struct dice *dice, char *data, size_t size)
+{
+    weft_deadline deadline = dice_below(dice, 4) ? WEFT_FOREVER : dice_deadline(dice);
+    size_t first = dice_below(dice, size + 1);
+    struct iovec parts[2] = { { data, first }, { data + first, size - first } };
+    if (dice_below(dice, 2))
+        return weft_stream_write(stream, data, size, deadline);
+    return weft_stream_writev(stream, parts, 2, deadline);
+}
+
 static int write_all(weft_call *call)
 {
     size_t n = *(const size_t *)call->arg;
@@ -100,8 +111,7 @@ static int write_all(weft_call *call)
         size = size < BYTES - at ? size : BYTES - at;
         for (size_t i = 0; i < size; i++)
             data[i] = expected(n, at + i);
-        ssize_t rc = weft_stream_write(stream, data, size,
-                                       dice_below(&dice, 4) ? WEFT_FOREVER : dice_deadline(&dice));
+        ssize_t rc = write_somehow(stream, &dice, data, size);
         if (rc < 0)
             expect_injected(rc);
         else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A system that has no room for a worker: those who want one are told, and nothing is left over. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #ifdef __GLIBC__
@@ -15,13 +16,20 @@
 
 #include "harness.h"
 #include "io/fault.h"
+#include "strands.h"
+#include "task/share.h"
+#include "workers.h"
 
-static bool full;
+static atomic_bool full;
+static atomic_uint refusals;
 
 static int refuse(enum io_fault_point point, struct io_op *op)
 {
     (void)op;
-    return full && point == FAULT_OPEN ? -EMFILE : 0;
+    if (!full || point != FAULT_OPEN)
+        return 0;
+    refusals++;
+    return -EMFILE;
 }
 
 static int nothing(weft_call *call)
@@ -77,4 +85,32 @@ TEST(a_loop_that_could_not_run_tasks_leaves_them_to_workers)
     DESCRIPTORS_MAY_STAY();
     run_one();
     EXPECT_EQ(weft_run_fd(), -EBUSY);
+}
+
+static atomic_bool go;
+
+static int compute_until_go(weft_call *call)
+{
+    (void)call;
+    UNTIL(go);
+    return 0;
+}
+
+TEST(a_worker_that_could_not_be_made_is_made_later)
+{
+    weft_group *group;
+    EXPECT_EQ(setenv("WEFT_WORKERS", "2", 1), 0);
+    io_fault = refuse;
+    DESCRIPTORS_MAY_STAY();
+    EXPECT_EQ(weft_group_open(&group, WEFT_TASKS, NULL), 0);
+    full = true;
+    while (!refusals)
+        EXPECT_EQ(weft_group_start(group, compute_until_go, NULL, 0), 0);
+    EXPECT_EQ(share_workers(), 1);
+    full = false;
+    go = true;
+    EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
+    weft_group_close(group);
+    workers_make_all(); /* returns when there are two */
+    EXPECT_EQ(share_workers(), 2);
 }

@@ -151,3 +151,80 @@ TEST(a_workers_oldest_task_has_its_turn_whatever_comes_from_outside)
     EXPECT_TRUE(share_take_old(&crew[0]) == &first);
     EXPECT_TRUE(share_take_old(&crew[0]) == &many[1]);
 }
+
+/* ---- workers that cannot be made */
+
+static bool has_room;
+static unsigned asked;
+
+static bool make_if_there_is_room(void)
+{
+    asked++;
+    if (!has_room)
+        return false;
+    crew[1].number = 1;
+    crew[1].reactor = &reactor;
+    share_join(&crew[1]);
+    return true;
+}
+
+/* One worker, which computes, of two that there may be. */
+static void assemble_one_of_two(void)
+{
+    assemble(1);
+    share_init(2, make_if_there_is_room);
+}
+
+static void put(unsigned n)
+{
+    static struct task more[2000];
+    static unsigned i;
+    while (n--)
+        share_put(NULL, &more[i++]);
+}
+
+TEST(a_worker_that_could_not_be_made_is_asked_for_again_but_more_and_more_rarely)
+{
+    assemble_one_of_two();
+    put(1);
+    EXPECT_EQ(asked, 1);
+    for (unsigned pause = REFUSED_MIN; pause <= 8 * REFUSED_MIN; pause *= 2) {
+        unsigned before = asked;
+        put(pause - 1);
+        EXPECT_EQ(asked, before);
+        put(1);
+        EXPECT_EQ(asked, before + 1);
+    }
+}
+
+TEST(a_worker_that_could_not_be_made_is_made_when_there_is_room)
+{
+    assemble_one_of_two();
+    put(1);
+    has_room = true;
+    put(REFUSED_MIN);
+    EXPECT_EQ(asked, 2);
+    EXPECT_EQ(share_workers(), 2);
+    put(2 * REFUSED_MIN);
+    EXPECT_EQ(asked, 2); /* there are as many as there may be */
+}
+
+TEST(a_worker_with_much_to_do_asks_for_another_though_nothing_is_put)
+{
+    assemble_one_of_two();
+    put(2);
+    EXPECT_EQ(asked, 1);
+    has_room = true;
+    EXPECT_TRUE(share_take_old(&crew[0]) != NULL);
+    EXPECT_EQ(asked, 2);
+}
+
+TEST(a_worker_with_nothing_to_do_asks_for_no_other)
+{
+    assemble_one_of_two();
+    put(1);
+    EXPECT_TRUE(share_take(&crew[0], false) != NULL);
+    for (int i = 0; i < 10; i++)
+        EXPECT_TRUE(share_take_old(&crew[0]) == NULL);
+    EXPECT_EQ(asked, 1);
+}
