@@ -39,7 +39,8 @@ def park_task(programs):
     n = programs.size(1_000_000, 2000)
     sides = [programs.side("park_task", peer, n, workers=1)
              for peer in ("weft", "raw", "go", "tokio")]
-    rows = [Row("ns", "raw", 1.2), Row("ns", "go"), Row("ns", "tokio"),
+    rows = [Row("start_ns", "raw", 1.2, label="until all wait"),
+            Row("ns", "raw", 1.2), Row("ns", "go"), Row("ns", "tokio"),
             Row("bytes", "limit", 1.0, unit="B", label="memory"),
             Row("bytes", "raw", unit="B", label="memory"),
             Row("bytes", "go", unit="B", label="memory"),
