@@ -176,45 +176,35 @@ static int wait_in(weft_queue *queue, bool get, weft_deadline deadline)
     return rc;
 }
 
-/* What a strand wants to do with a queue. */
-struct transfer {
-    const void *put;
-    void *get; /* NULL: put */
-};
-
-static bool looks_vain(const weft_queue *queue, const struct transfer *what)
+/* Gets an item, or puts one. */
+static int transfer(weft_queue *queue, bool get, void *item, weft_deadline deadline)
 {
-    return what->get ? looks_empty(queue) : looks_full(queue);
-}
-
-static int transfer(weft_queue *queue, struct transfer what, weft_deadline deadline)
-{
-    int rc = 0;
-    if (deadline.ns <= 0 && looks_vain(queue, &what))
+    if (deadline.ns <= 0 && (get ? looks_empty(queue) : looks_full(queue)))
         return -ETIMEDOUT;
-    do {
+    for (;;) {
         struct list woken = LIST_INIT(woken);
         weft_lock_lock(&queue->lock);
-        int done = what.get ? queue_get_locked(queue, what.get, &woken)
-                            : queue_put_locked(queue, what.put, &woken);
-        if (done != -EAGAIN || deadline.ns <= 0) {
+        int rc =
+            get ? queue_get_locked(queue, item, &woken) : queue_put_locked(queue, item, &woken);
+        if (rc != -EAGAIN || deadline.ns <= 0) {
             weft_lock_release(&queue->lock);
             park_resume(&woken, 0);
-            return done == -EAGAIN ? -ETIMEDOUT : done;
+            return rc == -EAGAIN ? -ETIMEDOUT : rc;
         }
-        rc = wait_in(queue, what.get, deadline);
-    } while (rc == 0);
-    return rc;
+        rc = wait_in(queue, get, deadline);
+        if (rc < 0)
+            return rc;
+    }
 }
 
 int weft_queue_put(weft_queue *queue, const void *item, weft_deadline deadline)
 {
-    return transfer(queue, (struct transfer){ .put = item }, deadline);
+    return transfer(queue, false, (void *)item, deadline); /* which is only read */
 }
 
 int weft_queue_get(weft_queue *queue, void *ret_item, weft_deadline deadline)
 {
-    return transfer(queue, (struct transfer){ .get = ret_item }, deadline);
+    return transfer(queue, true, ret_item, deadline);
 }
 
 /* Counts items as done, under the lock. True: that was the last. */

@@ -601,11 +601,13 @@ TEST(a_file_without_memory)
 
 TEST(a_child_without_memory)
 {
+    NEEDS_PROCESSES();
     EXPECT_EQ(refuse_each(use_child, WEFT_SERIAL, MEMORY, -ENOMEM), 3); /* two streams and itself */
 }
 
 TEST(a_child_that_runs_without_memory)
 {
+    NEEDS_PROCESSES();
     EXPECT_GT(refuse_each(use_child_run, WEFT_SERIAL, MEMORY, -ENOMEM), 3);
 }
 
