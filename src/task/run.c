@@ -45,7 +45,7 @@ static int open_fds(struct worker *worker)
 
 static void set_timer(const struct worker *worker)
 {
-    const struct timer *first = worker->timers.root;
+    const struct timer *first = timer_first(&worker->timers);
     int64_t ns = first && first->at_ns != INT64_MAX ? first->at_ns : 0;
     if (first && ns <= 0)
         ns = 1; /* 0 would unset it */

@@ -333,7 +333,7 @@ void share_rouse(struct worker *worker)
 /* Whether a worker that has just slept has something of its own to do first. */
 static bool is_busy(const struct worker *worker)
 {
-    const struct timer *timer = worker->timers.root;
+    const struct timer *timer = timer_first(&worker->timers);
     /* relaxed: a guess */
     return worker->ready || load_relaxed(&worker->inbox) || (timer && timer->at_ns <= weft_now());
 }

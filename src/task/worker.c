@@ -282,7 +282,7 @@ static void read_inbox(struct worker *worker)
 
 static void run_timers(struct worker *worker)
 {
-    if (!worker->timers.root)
+    if (!timer_first(&worker->timers))
         return;
     int64_t now = weft_now();
     for (struct timer *timer; (timer = timer_take_due(&worker->timers, now));) {
@@ -336,10 +336,9 @@ unsigned worker_run_ready(struct worker *worker, unsigned most)
 
 unsigned worker_sleep(struct worker *worker, weft_deadline deadline)
 {
-    if (worker->timers.root) {
-        weft_deadline timer = { worker->timers.root->at_ns };
-        deadline = weft_sooner(deadline, timer);
-    }
+    const struct timer *first = timer_first(&worker->timers);
+    if (first)
+        deadline = weft_sooner(deadline, (weft_deadline){ first->at_ns });
     if (!share_sleep(worker, deadline))
         return 0;
     struct task *task = share_take(worker, true);
