@@ -151,16 +151,36 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 /* ---- the proof */
 
+/*
+ * With tasks, the worker may still be on its way out of the last call, of which it frees a part:
+ * what is live comes down to what it was before, or below, if that was seen as early.
+ */
+static void settle(weft_kind kind, long *before)
+{
+    if (kind != WEFT_TASKS)
+        return;
+    UNTIL(atomic_load(&live) <= *before);
+    *before = atomic_load(&live);
+}
+
+/* A worker keeps stacks, which are from slabs; that it has all that it will keep. */
+static void fill_caches(int (*operation)(weft_kind kind), weft_kind kind)
+{
+    for (int i = 0; kind == WEFT_TASKS && i < 200; i++)
+        EXPECT_EQ(operation(kind), 0);
+}
+
 /* Does an operation with each of its requests refused once. Returns how many it made. */
 static long refuse_each(int (*operation)(weft_kind kind), weft_kind kind, enum resource resource,
                         int error)
 {
-    EXPECT_EQ(operation(kind), 0); /* makes what is made once per process */
+    setenv("WEFT_WORKERS", "1", 1); /* whose caches can be filled */
+    EXPECT_EQ(operation(kind), 0);  /* makes what is made once per process */
+    fill_caches(operation, kind);
     long before = atomic_load(&live);
     EXPECT_EQ(operation(kind), 0);
-    if (kind == WEFT_TASKS)
-        UNTIL(atomic_load(&live) == before);
-    EXPECT_EQ(atomic_load(&live), before);
+    settle(kind, &before);
+    EXPECT_LE(atomic_load(&live), before);
     for (long nth = 1;; nth++) {
         EXPECT_LT(nth, 1000);
         atomic_store(&refused, 0);
@@ -169,9 +189,8 @@ static long refuse_each(int (*operation)(weft_kind kind), weft_kind kind, enum r
         atomic_store(&countdown[resource], 0);
         if (rc != 0)
             EXPECT_EQ(rc, error);
-        if (kind == WEFT_TASKS) /* a worker may still be on its way out of the last call */
-            UNTIL(atomic_load(&live) == before);
-        if (atomic_load(&live) != before)
+        settle(kind, &before);
+        if (atomic_load(&live) > before)
             FAIL("when request %ld is refused, %ld allocations stay", nth,
                  atomic_load(&live) - before);
         EXPECT_EQ(operation(kind), 0); /* it works again */
