@@ -13,6 +13,7 @@
  * who find that bury them by their process ids; so a burial is a compare-and-swap.
  */
 #include <limits.h>
+#include <unistd.h>
 
 #include "base/futex.h"
 #include "base/participants.h"
@@ -29,6 +30,14 @@ enum { LIVES = 1, GENERATION_MASK = (1 << PARTICIPANT_GENERATION_BITS) - 1 };
 
 _Static_assert((int)PARTICIPANT_SLOT_BITS + (int)PARTICIPANT_GENERATION_BITS == PARTICIPANT_BITS,
                "a number is a slot and a generation");
+
+void participants_open(struct participants *table)
+{
+    participants = table ? table : &nobody_else;
+    participant_self = table ? participant_add() : 0;
+    if (table)
+        participant_is_process(participant_self, getpid());
+}
 
 static struct participant *slot_of(uint32_t number)
 {

@@ -53,6 +53,12 @@ static inline uint32_t death_epoch(void)
 bool participant_is_dead(uint32_t number);
 
 /*
+ * From now on the table is that one, zeroed memory that all share, and this process is the first in
+ * it; NULL: none any more.
+ */
+void participants_open(struct participants *table);
+
+/*
  * Takes a slot for a process to be. By the program before it forks the zygote, then by the zygote
  * alone. Returns its number; 0: PARTICIPANTS_MAX live.
  */
