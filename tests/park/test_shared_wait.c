@@ -98,11 +98,12 @@ TEST(wake_ups_for_one_each_reach_all)
     map();
     struct strands *waiters = strands_start(4, wait_for_two);
     strands_until_asleep(waiters);
-    for (int left = 3; left >= 0; left--) {
+    store_release(&shared[0], 1);
+    for (int i = 0; i < 4; i++)
         park_wake_shared(&shared[0], 1);
-        UNTIL(strands_asleep(waiters) <= (size_t)left);
-    }
     strands_join(waiters);
+    for (int i = 0; i < 4; i++)
+        EXPECT_EQ(atomic_load(&results[i]), 1);
 }
 
 TEST_IN_STRAND(a_word_that_has_changed_is_not_waited_for)
@@ -182,7 +183,8 @@ TEST(numbers_of_participants_come_back_late)
 
 TEST(there_are_so_many_participants_at_most)
 {
-    for (unsigned i = 0; i < PARTICIPANTS_MAX; i++)
-        EXPECT_NE(participant_add(), 0);
-    EXPECT_EQ(participant_add(), 0);
+    unsigned count = participant_self != 0; /* where the harness has prepared for processes */
+    while (participant_add())
+        count++;
+    EXPECT_EQ(count, PARTICIPANTS_MAX);
 }
