@@ -5,6 +5,9 @@
 
 #include <weft/lock.h>
 
+#include "base/shared_range.h"
+#include "park/park.h"
+
 /*
  * Takes the lock.
  * Returns  0; -EOWNERDEAD: held as well, but a holder has died and nobody has recovered it since;
@@ -23,5 +26,14 @@ int shared_lock_release(weft_lock *lock);
 
 /* Returns 0; -EINVAL: the calling strand does not hold it. */
 int shared_lock_recover(weft_lock *lock);
+
+/* weft_lock_lock() that says so: 0; -EOWNERDEAD: held as well, but see weft_lock_acquire(). */
+static inline int lock_take_again(weft_lock *lock)
+{
+    if (is_shared(lock))
+        return shared_lock_take(lock, WEFT_FOREVER, PARK_SHIELDED);
+    weft_lock_lock(lock);
+    return 0;
+}
 
 #endif
