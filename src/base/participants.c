@@ -21,6 +21,8 @@
 
 char *shared_begin;
 size_t shared_bytes;
+void *(*shared_alloc)(size_t bytes);
+void (*shared_free)(void *memory);
 
 static struct participants nobody_else;
 struct participants *participants = &nobody_else;

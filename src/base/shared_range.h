@@ -16,6 +16,11 @@
 extern char *shared_begin __attribute__((visibility("hidden")));
 extern size_t shared_bytes __attribute__((visibility("hidden")));
 
+/* weft_shared_alloc(), weft_shared_free(), for rooms below the one that has them; set with these.
+ */
+extern void *(*shared_alloc)(size_t bytes) __attribute__((visibility("hidden")));
+extern void (*shared_free)(void *memory) __attribute__((visibility("hidden")));
+
 static inline bool is_shared(const void *address)
 {
     return __builtin_expect((uintptr_t)address - (uintptr_t)shared_begin < shared_bytes, 0);

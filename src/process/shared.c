@@ -271,6 +271,8 @@ int shared_open(void)
     header->top = sizeof *header;
     shared_begin = range;
     shared_bytes = bytes;
+    shared_alloc = weft_shared_alloc;
+    shared_free = weft_shared_free;
     participants_open(&header->participants);
     return 0;
 }
