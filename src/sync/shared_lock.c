@@ -138,6 +138,11 @@ static bool is_held_by_caller(const weft_lock *lock, uint32_t word)
            load_relaxed(&lock->owner) == own_id();
 }
 
+bool shared_lock_is_own(const weft_lock *lock)
+{
+    return is_held_by_caller(lock, load_relaxed(&lock->word)); /* relaxed: as above */
+}
+
 int shared_lock_release(weft_lock *lock)
 {
     uint32_t word =
@@ -155,7 +160,7 @@ int shared_lock_release(weft_lock *lock)
 
 int shared_lock_recover(weft_lock *lock)
 {
-    if (!is_held_by_caller(lock, load_relaxed(&lock->word))) /* relaxed: as above */
+    if (!shared_lock_is_own(lock))
         return -EINVAL;
     and_relaxed(&lock->word, ~(uint32_t)INCONSISTENT); /* relaxed: its release publishes it */
     return 0;

@@ -21,6 +21,9 @@ int shared_lock_take(weft_lock *lock, weft_deadline deadline, unsigned flags);
  */
 bool shared_lock_enter(weft_lock *lock);
 
+/* Whether the calling strand holds it. */
+bool shared_lock_is_own(const weft_lock *lock);
+
 /* Returns 0; -EPERM: the calling strand does not hold it. */
 int shared_lock_release(weft_lock *lock);
 
