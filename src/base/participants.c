@@ -33,14 +33,6 @@ enum { LIVES = 1, GENERATION_MASK = (1 << PARTICIPANT_GENERATION_BITS) - 1 };
 _Static_assert((int)PARTICIPANT_SLOT_BITS + (int)PARTICIPANT_GENERATION_BITS == PARTICIPANT_BITS,
                "a number is a slot and a generation");
 
-void participants_open(struct participants *table)
-{
-    participants = table ? table : &nobody_else;
-    participant_self = table ? participant_add() : 0;
-    if (table)
-        participant_is_process(participant_self, getpid());
-}
-
 static struct participant *slot_of(uint32_t number)
 {
     return &participants->slots[number & (PARTICIPANTS_MAX - 1)];
@@ -76,9 +68,18 @@ uint32_t participant_add(void)
     return 0;
 }
 
-void participant_is_process(uint32_t number, pid_t pid)
+void participant_become(uint32_t number)
 {
-    store_relaxed(&slot_of(number)->pid, pid); /* relaxed: read when the zygote is no more */
+    participant_self = number;
+    store_relaxed(&slot_of(number)->pid, getpid()); /* relaxed: what it then sends orders it */
+}
+
+void participants_open(struct participants *table)
+{
+    participants = table ? table : &nobody_else;
+    participant_self = 0;
+    if (table)
+        participant_become(participant_add());
 }
 
 void participant_bury(uint32_t number)

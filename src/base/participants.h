@@ -64,8 +64,8 @@ void participants_open(struct participants *table);
  */
 uint32_t participant_add(void);
 
-/* Which process it has become, for participant_bury_pid(). */
-void participant_is_process(uint32_t number, pid_t pid);
+/* The calling process is that participant. */
+void participant_become(uint32_t number);
 
 /* It has ended, or has never begun: marks it dead, and makes all waits in shared memory look. */
 void participant_bury(uint32_t number);

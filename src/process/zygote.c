@@ -73,7 +73,7 @@ static size_t count, room;
 __attribute__((noreturn)) static void become_child(const int descriptors[ZYGOTE_DESCRIPTORS],
                                                    uint32_t participant)
 {
-    participant_self = participant;
+    participant_become(participant);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != own_id)
         _exit(EXIT_FAILURE); /* it died before we asked for the signal */
@@ -135,7 +135,6 @@ static int start(const struct ucred *who, const int descriptors[ZYGOTE_DESCRIPTO
         participant_bury(participant);
         return error;
     }
-    participant_is_process(participant, pid);
     children[count++] = (struct child){ .pid = pid,
                                         .owner = who->pid,
                                         .participant = participant,

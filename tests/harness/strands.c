@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -39,6 +40,7 @@ struct member {
     struct strand *record; /* guarded by mutex: NULL before it runs and after */
     pid_t pid;             /* guarded by mutex: of the process in which that is */
     bool ended;            /* guarded by mutex */
+    bool killed;           /* the test's own: whoever held the mutex may be dead */
     pthread_t thread;      /* kind foreign */
     weft_future *future;   /* the other kinds */
 };
@@ -269,13 +271,19 @@ static bool sleeps(const struct member *member)
     return strand_waits(load_acquire(&record->decision));
 }
 
-static size_t count(struct strands *strands, bool or_ended)
+enum { ASLEEP = 1, ENDED = 2 };
+
+static size_t count(struct strands *strands, int what)
 {
     size_t n = 0;
     for (size_t i = 0; i < strands->n; i++) {
         struct member *member = &strands->members[i];
+        if (member->killed) {
+            n += (what & ENDED) != 0;
+            continue;
+        }
         pthread_mutex_lock(&member->mutex);
-        n += member->record ? sleeps(member) : member->ended && or_ended;
+        n += member->record ? (what & ASLEEP) && sleeps(member) : member->ended && (what & ENDED);
         pthread_mutex_unlock(&member->mutex);
     }
     return n;
@@ -283,7 +291,12 @@ static size_t count(struct strands *strands, bool or_ended)
 
 size_t strands_asleep(struct strands *strands)
 {
-    return count(strands, false);
+    return count(strands, ASLEEP);
+}
+
+size_t strands_ended(struct strands *strands)
+{
+    return count(strands, ENDED);
 }
 
 /* Each strand is looked at in turn, so one look may see a strand that sleeps on a lock before the
@@ -293,7 +306,7 @@ size_t strands_asleep(struct strands *strands)
 void strands_until_asleep(struct strands *strands)
 {
     for (size_t looks = 0; looks < 2 * strands->n + 2;) {
-        if (count(strands, true) == strands->n) {
+        if (count(strands, ASLEEP | ENDED) == strands->n) {
             looks++;
         } else {
             looks = 0;
@@ -322,6 +335,25 @@ void strands_cancel_all(struct strands *strands)
         strands_cancel(strands, i);
 }
 
+void strands_must_be_processes(void)
+{
+    if (!strands_are_processes())
+        SKIP("it is about processes");
+}
+
+int strands_pid(struct strands *strands, size_t index)
+{
+    return strands->members[index].pid;
+}
+
+void strands_kill(struct strands *strands, size_t index)
+{
+    struct member *member = &strands->members[index];
+    member->killed = true;
+    EXPECT_EQ(kill(member->pid, SIGKILL), 0);
+    EXPECT_EQ(weft_future_wait(member->future, WEFT_FOREVER), -ECHILD);
+}
+
 void strands_join(struct strands *strands)
 {
     for (size_t i = 0; i < strands->n; i++) {
@@ -329,7 +361,7 @@ void strands_join(struct strands *strands)
         if (strands->kind == FOREIGN) {
             EXPECT_EQ(pthread_join(member->thread, NULL), 0);
         } else {
-            EXPECT_EQ(weft_future_wait(member->future, WEFT_FOREVER), 0);
+            EXPECT_EQ(weft_future_wait(member->future, WEFT_FOREVER), member->killed ? -ECHILD : 0);
             weft_future_close(member->future);
         }
         pthread_mutex_destroy(&member->mutex);

@@ -71,12 +71,26 @@ void strands_until_asleep(struct strands *strands);
 /* How many of them sleep inside one of weft's waits, at some moment during the call. */
 size_t strands_asleep(struct strands *strands);
 
+/* How many of them have ended, the killed included, likewise. */
+size_t strands_ended(struct strands *strands);
+
 /* Cancels one, or all, of them; skips the test if the kind cannot be cancelled. */
 void strands_cancel(struct strands *strands, size_t index);
 void strands_cancel_all(struct strands *strands);
 
 /* Skips the test unless strands of the kind under test can be cancelled. */
 void strands_must_be_cancellable(void);
+
+/* Stops a process, so that it does nothing from then on; kills one, and waits until that is known.
+ */
+void strands_stop(struct strands *strands, size_t index);
+void strands_kill(struct strands *strands, size_t index);
+
+/* Skips the test unless the strands are processes. */
+void strands_must_be_processes(void);
+
+/* The process id of one that has begun. */
+int strands_pid(struct strands *strands, size_t index);
 
 /* Waits until all of them have ended, and frees them. */
 void strands_join(struct strands *strands);
