@@ -176,7 +176,7 @@ static struct crowd *crowd_of(struct shared_queue *queue, bool get)
 /* Whether one of the crowd would not wait. */
 static bool has_for(const struct shared_queue *queue, bool get)
 {
-    return queue->shut || (get ? !is_empty(queue) : !is_full(queue));
+    return load_relaxed(&queue->shut) || (get ? !is_empty(queue) : !is_full(queue));
 }
 
 /* ---- waiting */

@@ -45,7 +45,7 @@ TEST(a_new_lock_is_free_however_it_is_made)
     expect_free(&by_loader);
     expect_free(&by_init);
     expect_free(&zeroed);
-    expect_free(strands_alloc(sizeof(weft_lock)));
+    expect_free(&shared->lock);
     EXPECT_EQ(sizeof(weft_lock), 8);
 }
 
