@@ -33,8 +33,9 @@ int weft_init(void) WEFT_USE;
 
 /*
  * Memory that lies at the same address in every process of the program: what one writes, the
- * others see. What works in it between processes are C11 atomics and plain data handed over by
- * results; weft's locks and queues work between the threads of one process.
+ * others see. Locks, rlocks, conditions, semaphores, events, barriers and onces that lie in it work
+ * between processes, and survive the deaths of those that use them; so do queues that are opened
+ * with WEFT_SHARED. Their headers say what holds there.
  * Shape    bytes: 1 to 1 GiB. The memory is zeroed and aligned to 16 bytes (to 64 from 64 bytes
  * on). Returns  the memory; NULL: none left, 0 bytes or too many, or weft_init() has not been
  * called. Owns     the caller; any process of the program may free it. It is gone with the last
