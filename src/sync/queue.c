@@ -66,17 +66,17 @@ int weft_queue_open(weft_queue **ret_queue, size_t item_bytes, size_t items_max,
     return 0;
 }
 
-/* The queue as the one in shared memory that it is; NULL: it is private. */
+/* The queue as the one in shared memory that it is. */
 static struct shared_queue *shared(const weft_queue *queue)
 {
-    return is_shared(queue) ? (struct shared_queue *)queue : NULL;
+    return (struct shared_queue *)queue;
 }
 
 void weft_queue_close(weft_queue *queue)
 {
     if (!queue)
         return;
-    if (shared(queue)) {
+    if (is_shared(queue)) {
         shared_queue_close(shared(queue));
         return;
     }
@@ -215,14 +215,14 @@ static int transfer(weft_queue *queue, bool get, void *item, weft_deadline deadl
 
 int weft_queue_put(weft_queue *queue, const void *item, weft_deadline deadline)
 {
-    if (shared(queue))
+    if (is_shared(queue))
         return shared_queue_put(shared(queue), item, deadline);
     return transfer(queue, false, (void *)item, deadline); /* which is only read */
 }
 
 int weft_queue_get(weft_queue *queue, void *ret_item, weft_deadline deadline)
 {
-    if (shared(queue))
+    if (is_shared(queue))
         return shared_queue_get(shared(queue), ret_item, deadline);
     return transfer(queue, true, ret_item, deadline);
 }
@@ -236,7 +236,7 @@ static bool done(weft_queue *queue, size_t n)
 
 void weft_queue_shutdown(weft_queue *queue, bool discard)
 {
-    if (shared(queue)) {
+    if (is_shared(queue)) {
         shared_queue_shutdown(shared(queue), discard);
         return;
     }
@@ -259,7 +259,7 @@ void weft_queue_shutdown(weft_queue *queue, bool discard)
 
 int weft_queue_task_done(weft_queue *queue)
 {
-    if (shared(queue))
+    if (is_shared(queue))
         return shared_queue_task_done(shared(queue));
     weft_lock_lock(&queue->lock);
     int rc = queue->unfinished > queue->count ? 0 : -EINVAL;
@@ -281,14 +281,14 @@ static int attempt_join(void *ctx)
 
 int weft_queue_join(weft_queue *queue, weft_deadline deadline)
 {
-    if (shared(queue))
+    if (is_shared(queue))
         return shared_queue_join(shared(queue), deadline);
     return signal_wait(&queue->all_done, attempt_join, queue, deadline, 0);
 }
 
 size_t weft_queue_count(const weft_queue *queue)
 {
-    if (shared(queue))
+    if (is_shared(queue))
         return shared_queue_count(shared(queue));
     weft_lock *lock = (weft_lock *)&queue->lock; /* the queue itself is not const */
     weft_lock_lock(lock);
@@ -299,7 +299,7 @@ size_t weft_queue_count(const weft_queue *queue)
 
 int weft_queue_fd(weft_queue *queue)
 {
-    if (shared(queue))
+    if (is_shared(queue))
         return -ENOTSUP;
     weft_lock_lock(&queue->lock);
     int fd = ready_fd_get(&queue->ready);

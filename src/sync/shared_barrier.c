@@ -3,8 +3,8 @@
  * sync/shared_barrier.c: a point that strands of several processes pass together.
  *
  * `lock` guards all fields. Those that have come are on a ring (shared_waiters.h), and the round is
- * decided for each of them by its fate, PASSED or BROKEN. In shared memory the field `round` holds
- * the ring's last.
+ * decided for each of them by its fate, PASSED or BROKEN. In shared memory the field `round` is
+ * that ring.
  *
  * A party that dies is never going to go on: while it waits its record is on the ring, so that
  * whoever looks after a death, one that waits or one that comes, finds it and breaks the round. One
@@ -19,6 +19,11 @@
 
 enum { PASSED = WAITER_WAITS + 1, BROKEN };
 
+static struct waiter_ring *ring_of(weft_barrier *barrier)
+{
+    return (struct waiter_ring *)&barrier->round;
+}
+
 /* ---- under the lock. Others look at `waiting` and `broken` without it: relaxed. */
 
 /* Decides the round for those that wait. */
@@ -26,7 +31,7 @@ static void end_round(weft_barrier *barrier, uint32_t fate)
 {
     struct shared_waiter *waiter;
     store_relaxed(&barrier->waiting, 0);
-    while ((waiter = shared_waiter_take_first(&barrier->round)))
+    while ((waiter = shared_waiter_take_first(ring_of(barrier))))
         shared_waiter_decide(waiter, fate);
 }
 
@@ -39,7 +44,7 @@ static void break_round(weft_barrier *barrier)
 static void enter(weft_barrier *barrier)
 {
     bool died = shared_lock_enter(&barrier->lock);
-    if (died || shared_waiter_any_dead(&barrier->round))
+    if (died || shared_waiter_any_dead(ring_of(barrier)))
         break_round(barrier);
     if (died)
         (void)shared_lock_recover(&barrier->lock);
@@ -68,7 +73,7 @@ static void give_up(weft_barrier *barrier, struct shared_waiter *self)
 {
     enter(barrier);
     if (shared_waiter_fate(self) == WAITER_WAITS) {
-        shared_waiter_remove(&barrier->round, self);
+        shared_waiter_remove(ring_of(barrier), self);
         break_round(barrier);
     }
     leave(barrier);
@@ -100,7 +105,7 @@ static int come(weft_barrier *barrier, struct shared_waiter *self, uint32_t epoc
         leave(barrier);
         return rc;
     }
-    shared_waiter_append(&barrier->round, self);
+    shared_waiter_append(ring_of(barrier), self);
     store_relaxed(&barrier->waiting, index + 1);
     leave(barrier);
     int rc = wait_round(barrier, self, epoch, deadline);

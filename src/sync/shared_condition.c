@@ -22,7 +22,7 @@ enum { NOTIFIED = WAITER_WAITS + 1 };
 /* What a weft_condition in shared memory is. */
 struct shared_condition {
     weft_lock lock; /* guards what follows */
-    waiter_ring last;
+    struct waiter_ring ring;
     uint32_t unused;
 };
 
@@ -45,7 +45,7 @@ static bool end_wait(struct shared_condition *self, struct shared_waiter *waiter
     enter(self);
     bool notified = shared_waiter_fate(waiter) == NOTIFIED;
     if (!notified)
-        shared_waiter_remove(&self->last, waiter);
+        shared_waiter_remove(&self->ring, waiter);
     leave(self);
     return notified || death;
 }
@@ -59,7 +59,7 @@ int shared_condition_wait(weft_condition *condition, void (*release)(void *ctx),
         return -ENOMEM;
     uint32_t epoch = death_epoch();
     enter(self);
-    shared_waiter_append(&self->last, waiter);
+    shared_waiter_append(&self->ring, waiter);
     leave(self);
     release(ctx);
     int rc = shared_waiter_sleep(waiter, epoch, deadline);
@@ -73,10 +73,10 @@ void shared_condition_notify(weft_condition *condition, uint32_t n)
 {
     struct shared_condition *self = (struct shared_condition *)condition;
     struct shared_waiter *waiter;
-    if (!load_relaxed(&self->last)) /* relaxed: as in weft_condition_notify() */
+    if (!load_relaxed(&self->ring.last)) /* relaxed: as in weft_condition_notify() */
         return;
     enter(self);
-    while (n-- && (waiter = shared_waiter_take_first(&self->last)))
+    while (n-- && (waiter = shared_waiter_take_first(&self->ring)))
         shared_waiter_decide(waiter, NOTIFIED);
     leave(self);
 }

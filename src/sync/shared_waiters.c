@@ -19,14 +19,14 @@
 
 enum { UNIT = 16 };
 
-static struct shared_waiter *at(waiter_ring position)
+static struct shared_waiter *at(uint32_t position)
 {
     return (struct shared_waiter *)(shared_begin + (size_t)position * UNIT);
 }
 
-static waiter_ring position_of(const struct shared_waiter *waiter)
+static uint32_t position_of(const struct shared_waiter *waiter)
 {
-    return (waiter_ring)((size_t)((const char *)waiter - shared_begin) / UNIT);
+    return (uint32_t)((size_t)((const char *)waiter - shared_begin) / UNIT);
 }
 
 struct shared_waiter *shared_waiter_new(void)
@@ -48,46 +48,47 @@ void shared_waiter_free(struct shared_waiter *waiter)
 
 /* Release, all: a death right after the store must not show it without those before it. */
 
-void shared_waiter_append(waiter_ring *last, struct shared_waiter *waiter)
+void shared_waiter_append(struct waiter_ring *ring, struct shared_waiter *waiter)
 {
-    if (*last) {
-        waiter->next = at(*last)->next;
-        store_release(&at(*last)->next, waiter);
+    if (ring->last) {
+        waiter->next = at(ring->last)->next;
+        store_release(&at(ring->last)->next, waiter);
     } else {
         waiter->next = waiter;
     }
-    store_release(last, position_of(waiter));
+    store_release(&ring->last, position_of(waiter));
 }
 
-static void take_out(waiter_ring *last, struct shared_waiter *before, struct shared_waiter *waiter)
+static void take_out(struct waiter_ring *ring, struct shared_waiter *before,
+                     struct shared_waiter *waiter)
 {
     if (before == waiter) { /* the only one */
-        store_release(last, 0);
+        store_release(&ring->last, 0);
         return;
     }
-    if (at(*last) == waiter)
-        store_release(last, position_of(before));
+    if (at(ring->last) == waiter)
+        store_release(&ring->last, position_of(before));
     store_release(&before->next, waiter->next);
 }
 
-void shared_waiter_remove(waiter_ring *last, struct shared_waiter *waiter)
+void shared_waiter_remove(struct waiter_ring *ring, struct shared_waiter *waiter)
 {
-    if (!*last)
+    if (!ring->last)
         return;
-    struct shared_waiter *end = at(*last), *before = end;
+    struct shared_waiter *end = at(ring->last), *before = end;
     while (before->next != waiter) {
         before = before->next;
         if (before == end)
             return; /* somebody took it out and died */
     }
-    take_out(last, before, waiter);
+    take_out(ring, before, waiter);
 }
 
-struct shared_waiter *shared_waiter_take_first(waiter_ring *last)
+struct shared_waiter *shared_waiter_take_first(struct waiter_ring *ring)
 {
-    while (*last) {
-        struct shared_waiter *end = at(*last), *first = end->next;
-        take_out(last, end, first);
+    while (ring->last) {
+        struct shared_waiter *end = at(ring->last), *first = end->next;
+        take_out(ring, end, first);
         if (!participant_is_dead(first->participant))
             return first;
         shared_waiter_free(first);
@@ -95,11 +96,11 @@ struct shared_waiter *shared_waiter_take_first(waiter_ring *last)
     return NULL;
 }
 
-bool shared_waiter_any_dead(const waiter_ring *last)
+bool shared_waiter_any_dead(const struct waiter_ring *ring)
 {
-    if (!*last)
+    if (!ring->last)
         return false;
-    const struct shared_waiter *end = at(*last), *it = end;
+    const struct shared_waiter *end = at(ring->last), *it = end;
     do {
         it = it->next;
         if (participant_is_dead(it->participant))

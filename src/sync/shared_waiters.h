@@ -27,24 +27,26 @@ struct shared_waiter {
     uint32_t fate;              /* atomic */
 };
 
-/* Where the last record of a ring is, in units of the shared range; 0: the ring is empty. */
-typedef uint32_t waiter_ring;
+/* A ring: where its last record is, in units of the shared range; 0: it is empty. */
+struct waiter_ring {
+    uint32_t last;
+};
 
 /* The caller's own. NULL: no memory. */
 struct shared_waiter *shared_waiter_new(void);
 void shared_waiter_free(struct shared_waiter *waiter);
 
 /* All under the object's lock: */
-void shared_waiter_append(waiter_ring *last, struct shared_waiter *waiter);
+void shared_waiter_append(struct waiter_ring *ring, struct shared_waiter *waiter);
 
 /* Takes it out, if it is there. */
-void shared_waiter_remove(waiter_ring *last, struct shared_waiter *waiter);
+void shared_waiter_remove(struct waiter_ring *ring, struct shared_waiter *waiter);
 
 /* Takes the first living one out; NULL: there is none. */
-struct shared_waiter *shared_waiter_take_first(waiter_ring *last);
+struct shared_waiter *shared_waiter_take_first(struct waiter_ring *ring);
 
 /* Whether one of those on the ring is dead. */
-bool shared_waiter_any_dead(const waiter_ring *last);
+bool shared_waiter_any_dead(const struct waiter_ring *ring);
 
 /* Lets one that was taken out go. */
 void shared_waiter_decide(struct shared_waiter *waiter, uint32_t fate);

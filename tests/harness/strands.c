@@ -246,18 +246,18 @@ struct strands *strands_start(size_t n, void (*fn)(size_t index))
     return strands;
 }
 
-/* Copies a word of a member's record from its process. False: it has gone. */
-static bool read_word(const struct member *member, const uint32_t *word, uint32_t *ret)
+/* A word of a member's record, from its process. 0 if that has gone, which says that it runs. */
+static uint32_t read_word(const struct member *member, const uint32_t *word)
 {
-    struct iovec here = { ret, sizeof *ret }, there = { (void *)word, sizeof *ret };
-    return process_vm_readv(member->pid, &here, 1, &there, 1, 0) == sizeof *ret;
+    uint32_t value = 0;
+    struct iovec here = { &value, sizeof value }, there = { (void *)word, sizeof value };
+    return process_vm_readv(member->pid, &here, 1, &there, 1, 0) == sizeof value ? value : 0;
 }
 
 static bool sleeps_elsewhere(const struct member *member)
 {
-    uint32_t token, decision;
-    return read_word(member, &member->record->token, &token) && token == TOKEN_SLEEPING &&
-           read_word(member, &member->record->decision, &decision) && strand_waits(decision);
+    return read_word(member, &member->record->token) == TOKEN_SLEEPING &&
+           strand_waits(read_word(member, &member->record->decision));
 }
 
 static bool sleeps(const struct member *member)
