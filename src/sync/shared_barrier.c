@@ -9,7 +9,8 @@
  * A party that dies is never going to go on: while it waits its record is on the ring, so that
  * whoever looks after a death, one that waits or one that comes, finds it and breaks the round. One
  * that dies under the lock may have been counted and may have told some of the others of their fate
- * but not all: whoever takes the lock next breaks what is left of the round.
+ * but not all: whoever takes the lock next breaks what is left of the round. One of the others may
+ * be neither on the ring nor decided: it finds that itself, as it looks after each death.
  */
 #include <errno.h>
 
@@ -79,15 +80,23 @@ static void give_up(weft_barrier *barrier, struct shared_waiter *self)
     leave(barrier);
 }
 
+/* Whoever has died, if it was of this round or about to end it, is found. */
+static void look_after_a_death(weft_barrier *barrier, struct shared_waiter *self)
+{
+    enter(barrier);
+    if (shared_waiter_fate(self) == WAITER_WAITS && !shared_waiter_is_on(ring_of(barrier), self))
+        shared_waiter_decide(self, BROKEN);
+    leave(barrier);
+}
+
 /* Waits for the others of the round. Returns 0: its fate is decided; or an error: it gave up. */
 static int wait_round(weft_barrier *barrier, struct shared_waiter *self, uint32_t epoch,
                       weft_deadline deadline)
 {
     int rc;
     while ((rc = shared_waiter_sleep(self, epoch, deadline)) == -EAGAIN) {
-        epoch = death_epoch(); /* whoever has died, if it was of this round, is found on the ring */
-        enter(barrier);
-        leave(barrier);
+        epoch = death_epoch();
+        look_after_a_death(barrier, self);
     }
     if (rc == 0)
         return 0;

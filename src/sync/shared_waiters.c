@@ -59,29 +59,43 @@ void shared_waiter_append(struct waiter_ring *ring, struct shared_waiter *waiter
     store_release(&ring->last, position_of(waiter));
 }
 
-static void take_out(struct waiter_ring *ring, struct shared_waiter *before,
+static void take_out(struct waiter_ring *ring, struct shared_waiter *predecessor,
                      struct shared_waiter *waiter)
 {
-    if (before == waiter) { /* the only one */
+    if (predecessor == waiter) { /* the only one */
         store_release(&ring->last, 0);
         return;
     }
     if (at(ring->last) == waiter)
-        store_release(&ring->last, position_of(before));
-    store_release(&before->next, waiter->next);
+        store_release(&ring->last, position_of(predecessor));
+    store_release(&predecessor->next, waiter->next);
+}
+
+/* The record before one on the ring; NULL: that is not there. */
+static struct shared_waiter *before(const struct waiter_ring *ring,
+                                    const struct shared_waiter *waiter)
+{
+    if (!ring->last)
+        return NULL;
+    struct shared_waiter *end = at(ring->last), *it = end;
+    while (it->next != waiter) {
+        it = it->next;
+        if (it == end)
+            return NULL;
+    }
+    return it;
 }
 
 void shared_waiter_remove(struct waiter_ring *ring, struct shared_waiter *waiter)
 {
-    if (!ring->last)
-        return;
-    struct shared_waiter *end = at(ring->last), *before = end;
-    while (before->next != waiter) {
-        before = before->next;
-        if (before == end)
-            return; /* somebody took it out and died */
-    }
-    take_out(ring, before, waiter);
+    struct shared_waiter *predecessor = before(ring, waiter);
+    if (predecessor)
+        take_out(ring, predecessor, waiter);
+}
+
+bool shared_waiter_is_on(const struct waiter_ring *ring, const struct shared_waiter *waiter)
+{
+    return before(ring, waiter) != NULL;
 }
 
 struct shared_waiter *shared_waiter_take_first(struct waiter_ring *ring)

@@ -42,6 +42,9 @@ void shared_waiter_append(struct waiter_ring *ring, struct shared_waiter *waiter
 /* Takes it out, if it is there. */
 void shared_waiter_remove(struct waiter_ring *ring, struct shared_waiter *waiter);
 
+/* False: somebody has taken it out, and if its fate is undecided, died. */
+bool shared_waiter_is_on(const struct waiter_ring *ring, const struct shared_waiter *waiter);
+
 /* Takes the first living one out; NULL: there is none. */
 struct shared_waiter *shared_waiter_take_first(struct waiter_ring *ring);
 
