@@ -203,8 +203,9 @@ static uint64_t *hint_for(size_t n)
     return &units.shared->hints[n == 1 ? 0 : n <= 16 ? 1 : 2];
 }
 
-static void lower_hint(uint64_t *hint, size_t unit)
+static void lower_hint(size_t which, size_t unit)
 {
+    uint64_t *hint = &units.shared->hints[which];
     uint64_t old = load_relaxed(hint); /* relaxed, both: a hint */
     while (unit < old && !cas_relaxed(hint, &old, unit))
         continue;
@@ -213,11 +214,11 @@ static void lower_hint(uint64_t *hint, size_t unit)
 static void lower_hints(size_t first)
 {
     size_t word = first / WORD, least = word > MERGED_WORDS_MAX ? word - MERGED_WORDS_MAX : 0;
-    lower_hint(&units.shared->hints[0], first);
-    lower_hint(&units.shared->hints[1], first > 16 ? first - 16 : 0);
+    lower_hint(0, first);
+    lower_hint(1, first > 16 ? first - 16 : 0);
     while (word > least && load_relaxed(&units.used[word - 1]) == 0) /* relaxed: a hint */
         word--;
-    lower_hint(&units.shared->hints[2], word * WORD);
+    lower_hint(2, word * WORD);
 }
 
 static void raise_top(uint64_t words)
