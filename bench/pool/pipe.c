@@ -156,5 +156,7 @@ int main(int argc, char **argv)
     job_measure(&job, times, run, &pipes);
     for (size_t i = 0; i < pipes.lane_count; i++)
         end_child(pipes.lanes[i].worker);
+    free(job.in);
+    free(job.out);
     return 0;
 }

@@ -217,5 +217,7 @@ int main(int argc, char **argv)
     job_measure(&job, times, run, rings);
     for (size_t i = 0; i < lanes; i++)
         end_child(rings->lanes[i].worker);
+    free(job.in);
+    free(job.out);
     return 0;
 }

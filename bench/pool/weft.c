@@ -85,6 +85,8 @@ static void measure_job(int argc, char **argv, bool shared, void (*run)(const st
     weft_pool *pool = open_pool(workers, NULL);
     job_measure(&job, times, run, pool);
     weft_pool_close(pool);
+    (shared ? weft_shared_free : free)(job.in);
+    (shared ? weft_shared_free : free)(job.out);
 }
 
 /* ---- start */
@@ -203,6 +205,9 @@ static void measure_death(int argc, char **argv)
            (double)bench_percentile(outcome_ns, times, 0.5) / 1e6,
            (double)bench_percentile(again_ns, times, 0.5) / 1e6);
     weft_pool_close(pool);
+    free(outcome_ns);
+    free(again_ns);
+    weft_shared_free(scene);
 }
 
 int main(int argc, char **argv)

@@ -10,7 +10,7 @@
  * that are given back stay so, because a page costs a hundred times as much to get from the system
  * again as to clear (measured: 2.1 us against 25 ns, and 0.65 us to give it away): up to kept_max
  * of them. The pages of what is given back beyond that are returned. The number kept is a count
- * that a death can leave too high; so before it is believed to be too high it is counted afresh.
+ * that a death can leave too high, so it is counted afresh now and then when it seems to be so.
  *
  * The search is first-fit, which keeps what is in use together and reuses what is warm. It begins
  * at a hint below which there was nothing of such a size, and once more from the beginning if there
@@ -31,8 +31,9 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define WORD             ((size_t)64)
-#define MERGED_WORDS_MAX 1024 /* how far a hint is lowered over what was free before */
+#define WORD              ((size_t)64)
+#define MERGED_WORDS_MAX  1024         /* how far a hint is lowered over what was free before */
+#define TRIMMED_UNITS_MAX ((size_t)16) /* at a time, of small pages: a death loses them */
 
 struct units units;
 
@@ -105,22 +106,6 @@ static void punch(size_t first, size_t n)
     for (size_t word = begin / WORD; word <= last_word(begin, end - begin); word++)
         and_relaxed(&units.dirty[word], ~bits_in(word, begin, end - begin)); /* relaxed: the run */
     sub_relaxed(&units.shared->kept, end - begin); /* is given back by a release; a count */
-}
-
-static void count_kept(void)
-{
-    uint64_t kept = 0, top = load_relaxed(&units.shared->top); /* relaxed, all: an estimate */
-    for (size_t word = 0; word < top; word++)
-        kept += (uint64_t)__builtin_popcountll(load_relaxed(&units.dirty[word]) &
-                                               ~load_relaxed(&units.used[word]));
-    store_relaxed(&units.shared->kept, kept);
-}
-
-/* Signed, since strands that give back while it is counted may leave it too low for a moment. */
-static bool too_many_kept(size_t more)
-{
-    int64_t kept = (int64_t)load_relaxed(&units.shared->kept); /* relaxed: an estimate */
-    return kept + (int64_t)more > (int64_t)units.kept_max;
 }
 
 /* Makes taken units fit for use. False: the system has no pages for them. */
@@ -228,6 +213,53 @@ static void raise_top(uint64_t words)
         continue;
 }
 
+/* ---- what is kept */
+
+static void count_kept(void)
+{
+    uint64_t kept = 0, top = load_relaxed(&units.shared->top); /* relaxed, all: an estimate */
+    for (size_t word = 0; word < top; word++)
+        kept += (uint64_t)__builtin_popcountll(load_relaxed(&units.dirty[word]) &
+                                               ~load_relaxed(&units.used[word]));
+    store_relaxed(&units.shared->kept, kept);
+}
+
+/* By how many units too much is kept. Signed, since strands that give back while it is counted may
+ * leave the count too low for a moment. */
+static int64_t too_many_kept(void)
+{
+    return (int64_t)load_relaxed(&units.shared->kept) - (int64_t)units.kept_max; /* an estimate */
+}
+
+/* Returns the pages of free units of a word. */
+static void trim_word(size_t word)
+{
+    uint64_t dirty = load_relaxed(&units.dirty[word]); /* relaxed, both: take_bits() checks it */
+    uint64_t bits = dirty & ~load_relaxed(&units.used[word]);
+    size_t most = TRIMMED_UNITS_MAX * units.page_bytes / UNIT_BYTES;
+    for (uint64_t row; bits; bits &= ~row) {
+        row = lowest_row(bits);
+        size_t first = (size_t)__builtin_ctzll(row), n = (size_t)__builtin_popcountll(row);
+        n = n < most ? n : most;
+        row &= bits_in(0, first, n);
+        if (!take_bits(word * WORD + first, n))
+            continue;
+        punch(word * WORD + first, n);
+        give_bits(word * WORD + first, n);
+    }
+}
+
+/* Returns pages until less is kept than may be, beginning where the last such round has ended. */
+static void trim(void)
+{
+    int64_t margin = (int64_t)units.kept_max / 32;
+    uint64_t top = load_relaxed(&units.shared->top); /* relaxed: nothing is kept above, yet */
+    for (uint64_t i = 0; i < top && too_many_kept() + margin > 0; i++)
+        trim_word(add_relaxed(&units.shared->hand, 1) % top); /* relaxed: where does not matter */
+    if (too_many_kept() > 0) /* a death has left the count too high */
+        count_kept();
+}
+
 /* ---- the door */
 
 size_t units_take(size_t n, size_t align, bool zeroed)
@@ -248,12 +280,11 @@ size_t units_take(size_t n, size_t align, bool zeroed)
 
 void units_give(size_t first, size_t n)
 {
-    if (too_many_kept(n))
-        count_kept();
-    bool punched = too_many_kept(n);
     add_relaxed(&units.shared->kept, n); /* relaxed: a count */
-    if (punched)
+    if (n > units.kept_max)
         punch(first, n);
+    else if (units.punches && too_many_kept() > 0)
+        trim(); /* others: what is given back last is used first */
     give_bits(first, n);
     lower_hints(first);
 }

@@ -19,6 +19,7 @@
 struct units_shared {
     uint64_t top;      /* words of the bitmaps that were ever used; only grows */
     uint64_t kept;     /* free units whose pages are kept: about, and never for long too many */
+    uint64_t hand;     /* modulo top: the word whose pages are returned next */
     uint64_t hints[3]; /* where to look first for a unit, for up to 16, for more */
 };
 

@@ -89,6 +89,28 @@ TEST(shared_memory_finds_out_that_it_keeps_less_than_it_thought)
     EXPECT_LT(units.shared->kept, 2 * MIB / UNIT_BYTES);
 }
 
+TEST(shared_memory_keeps_the_pages_of_what_is_used_again_and_again)
+{
+    if (HARNESS_EMULATED)
+        SKIP("QEMU's user mode answers madvise() with success and does nothing");
+    enum { HOLES = 3000 }; /* of two units each, which serve no larger block */
+    static void *holes[2 * HOLES];
+    begin();
+    units.kept_max = 8 * MIB / UNIT_BYTES;
+    for (int i = 0; i < 2 * HOLES; i++)
+        holes[i] = weft_shared_alloc(2 * UNIT_BYTES + 1);
+    for (int i = 0; i < 2 * HOLES; i += 2)
+        weft_shared_free(holes[i]);
+    int lost = 0;
+    for (int i = 0; i < 100; i++) {
+        char *block = shared_alloc_dirty(MIB);
+        memset(block, 1, MIB);
+        weft_shared_free(block);
+        lost += !in_core(block + MIB / 2);
+    }
+    EXPECT_LE(lost, 5);
+}
+
 /* How many blocks of a size there are room for; all of them are freed again. */
 static size_t fill(size_t bytes, void **blocks, size_t blocks_max)
 {
