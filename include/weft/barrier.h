@@ -9,6 +9,11 @@
  * It serves any number of rounds. When a wait is given up (deadline, cancellation) the others could
  * wait for ever, so the barrier breaks: all waits, those to come included, return -EPIPE until it
  * is reset. Nothing to destroy.
+ *
+ * In shared memory (weft_shared_alloc) the parties may be strands of several processes. If one of
+ * them dies while the others wait for its round, having come already, the barrier breaks, too. Of a
+ * round that a process dies in the middle of completing some may have passed already. One that dies
+ * before it comes is not known to the barrier: use deadlines, or weft_barrier_abort().
  */
 #ifndef WEFT_BARRIER_H
 #define WEFT_BARRIER_H
@@ -28,7 +33,7 @@ typedef struct weft_barrier {
 /*
  * Makes a barrier for so many parties (at least 1). action, if not NULL, is run in each round by
  * the last one to come, before the others go on; if it returns a negative value the barrier breaks.
- * It must not use the barrier.
+ * It must not use the barrier. In shared memory all processes must see action and ctx.
  */
 void weft_barrier_init(weft_barrier *barrier, uint32_t parties, int (*action)(void *ctx),
                        void *ctx);
@@ -37,7 +42,8 @@ void weft_barrier_init(weft_barrier *barrier, uint32_t parties, int (*action)(vo
  * Waits until all parties have come.
  * Returns  0 to parties - 1, each to one of them in the order of coming; -EPIPE: broken or reset;
  *          -ETIMEDOUT, -ECANCELED: given up, and the barrier is broken; what action returned: to
- *          the one that ran it; -EINVAL: no parties.
+ *          the one that ran it; -EINVAL: no parties; -ENOMEM (only in shared memory): given up,
+ *          and the barrier is broken.
  * Blocks   yes.
  */
 int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline) WEFT_USE;

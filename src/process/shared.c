@@ -43,6 +43,8 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "base/participants.h"
+#include "base/shared_range.h"
 #include "process/descriptors.h"
 #include "process/process.h"
 #include "process/shared.h"
@@ -60,6 +62,7 @@
 
 /* At the beginning of the range. */
 struct header {
+    struct participants participants;
     struct units_shared units;
     struct slabs_shared slabs;
 };
@@ -257,11 +260,21 @@ int shared_open(void)
         bytes /= 2;
     if (fd >= 0)
         close(fd); /* the mapping, and each child's, keeps the memory */
-    return header ? 0 : -ENOMEM;
+    if (!header)
+        return -ENOMEM;
+    shared_begin = (char *)header;
+    shared_bytes = range_bytes;
+    shared_alloc = weft_shared_alloc;
+    shared_free = weft_shared_free;
+    participants_open(&header->participants);
+    return 0;
 }
 
 void shared_close(void)
 {
+    participants_open(NULL);
+    shared_begin = NULL;
+    shared_bytes = 0;
     munmap(header, range_bytes);
     header = NULL;
     range_bytes = 0;

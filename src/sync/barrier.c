@@ -17,13 +17,17 @@
  *   round    changes when a round ends, in whatever way: the word to park on
  *   broken   waits fail until a reset
  *
+ * In shared memory a barrier works otherwise (shared_barrier.c).
+ *
  * Semantics: CPython's threading.Barrier.
  */
 #include <errno.h>
 
 #include <weft/barrier.h>
 
+#include "base/shared_range.h"
 #include "park/park.h"
+#include "sync/shared_barrier.h"
 
 enum fate { UNDECIDED, PASSED, BROKEN };
 
@@ -108,6 +112,8 @@ int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline)
 {
     if (!barrier->parties || barrier->parties > INT32_MAX)
         return -EINVAL;
+    if (is_shared(barrier))
+        return shared_barrier_wait(barrier, deadline);
     weft_lock_lock(&barrier->lock);
     if (barrier->broken) {
         weft_lock_release(&barrier->lock);
@@ -122,12 +128,20 @@ int weft_barrier_wait(weft_barrier *barrier, weft_deadline deadline)
 
 void weft_barrier_abort(weft_barrier *barrier)
 {
+    if (is_shared(barrier)) {
+        shared_barrier_abort(barrier);
+        return;
+    }
     weft_lock_lock(&barrier->lock);
     break_round(barrier);
 }
 
 void weft_barrier_reset(weft_barrier *barrier)
 {
+    if (is_shared(barrier)) {
+        shared_barrier_reset(barrier);
+        return;
+    }
     weft_lock_lock(&barrier->lock);
     store_relaxed(&barrier->broken, 0); /* relaxed: the lock orders it; others only look */
     end_round(barrier, BROKEN);

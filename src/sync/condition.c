@@ -10,13 +10,19 @@
  * The word `waiters` is 1 while there may be waiters, so that a notify without any costs a load. A
  * waiter sets it before it queues, and parks only if it is still set; a notify clears it, under the
  * bucket's guard, when it has taken the last.
+ *
+ * A condition in shared memory is another (shared_condition.c). It cannot promise as much: a death
+ * ends all waits.
  */
 #include <errno.h>
 
 #include <weft/condition.h>
 
+#include "base/shared_range.h"
 #include "park/park.h"
 #include "sync/rlock.h"
+#include "sync/shared_condition.h"
+#include "sync/shared_lock.h"
 
 void weft_condition_init(weft_condition *condition)
 {
@@ -41,17 +47,15 @@ static void release(void *ctx)
     held->released = true;
 }
 
-static void take_again(struct held *held)
+/* Returns as lock_take_again(). */
+static int take_again(struct held *held)
 {
     if (!held->released)
-        return;
-    if (held->rlock)
-        rlock_take_all(held->rlock, held->depth);
-    else
-        weft_lock_lock(held->lock);
+        return 0;
+    return held->rlock ? rlock_take_all(held->rlock, held->depth) : lock_take_again(held->lock);
 }
 
-static int wait_held(weft_condition *condition, struct held *held, weft_deadline deadline)
+static int wait_private(weft_condition *condition, struct held *held, weft_deadline deadline)
 {
     struct park_node node = { .word = &condition->waiters, .value = 1 };
     int rc;
@@ -59,13 +63,25 @@ static int wait_held(weft_condition *condition, struct held *held, weft_deadline
         store_relaxed(&condition->waiters, 1); /* relaxed: park looks again under the guard */
         rc = park_wait_then(&node, 1, deadline, 0, release, held);
     } while (rc == -EAGAIN); /* a notify found nobody and has cleared it in between */
-    take_again(held);
-    return rc < 0 ? rc : 0;
+    return rc;
+}
+
+static int wait_held(weft_condition *condition, struct held *held, weft_deadline deadline)
+{
+    int rc = is_shared(condition) ? shared_condition_wait(condition, release, held, deadline)
+                                  : wait_private(condition, held, deadline);
+    int taken = take_again(held);
+    return taken < 0 ? taken : rc < 0 ? rc : 0;
+}
+
+static bool is_held(const weft_lock *lock)
+{
+    return is_shared(lock) ? shared_lock_is_own(lock) : weft_lock_locked(lock);
 }
 
 int weft_condition_wait(weft_condition *condition, weft_lock *lock, weft_deadline deadline)
 {
-    if (!weft_lock_locked(lock))
+    if (!is_held(lock))
         return -EPERM;
     struct held held = { .lock = lock };
     return wait_held(condition, &held, deadline);
@@ -82,10 +98,12 @@ int weft_condition_wait_rlock(weft_condition *condition, weft_rlock *rlock, weft
 int weft_condition_wait_for(weft_condition *condition, weft_lock *lock, bool (*ready)(void *ctx),
                             void *ctx, weft_deadline deadline)
 {
-    if (!weft_lock_locked(lock))
+    if (!is_held(lock))
         return -EPERM;
     while (!ready(ctx)) {
         int rc = weft_condition_wait(condition, lock, deadline);
+        if (rc == -EOWNERDEAD)
+            return rc; /* ready() would find things half done */
         if (rc < 0)
             return ready(ctx) ? 0 : rc; /* it may have become so while the lock was taken again */
     }
@@ -101,7 +119,9 @@ static void settle(struct park_found *found, void *ctx)
 
 void weft_condition_notify(weft_condition *condition, uint32_t n)
 {
+    if (is_shared(condition))
+        shared_condition_notify(condition, n);
     /* relaxed: a waiter that counts as already waiting released the lock before us */
-    if (n && load_relaxed(&condition->waiters))
+    else if (n && load_relaxed(&condition->waiters))
         park_wake_then(&condition->waiters, n, settle, condition);
 }
