@@ -7,6 +7,7 @@
 
 #include "base/atomic.h"
 #include "common.h"
+#include "process/units.h"
 
 #define SHARED_MAX ((size_t)1 << 30)
 
@@ -162,12 +163,14 @@ static int churn(weft_call *call)
     enum { HELD = 32 };
     uint64_t *held[HELD] = { 0 }, mark = (uint64_t)getpid() << 32;
     uint32_t random = (uint32_t)getpid() * 2654435761u;
+    if (self.who == 0)
+        units.kept_max = 256; /* so that pages are given back all the time */
     for (;;) {
         random = random * 1664525u + 1013904223u;
         uint32_t i = random >> 27;
         size_t words = 1 + (random >> 12 & 31) * (random >> 20 & 3 ? 1 : 40);
         if ((random >> 5) % 400 == 0)
-            words = 20000 << (random & 3); /* up to 1.3 MB */
+            words = 20000 << (random & 1); /* a run of units */
         if (held[i]) {
             for (size_t w = 1; w <= held[i][0] - mark; w += held[i][0] - mark > 1000 ? 999 : 1)
                 if (held[i][w] != mark + i)
