@@ -35,15 +35,33 @@ int weft_init(void) WEFT_USE;
  * Memory that lies at the same address in every process of the program: what one writes, the
  * others see. Locks, rlocks, conditions, semaphores, events, barriers and onces that lie in it work
  * between processes, and survive the deaths of those that use them; so do queues that are opened
- * with WEFT_SHARED. Their headers say what holds there.
- * Shape    bytes: 1 to 1 GiB. The memory is zeroed and aligned to 16 bytes (to 64 from 64 bytes
- * on). Returns  the memory; NULL: none left, 0 bytes or too many, or weft_init() has not been
- * called. Owns     the caller; any process of the program may free it. It is gone with the last
- * process.
+ * with WEFT_SHARED. Their headers say what holds there. C11 atomics work as well.
+ *
+ * It comes from the range of addresses that weft_init() reserved: 64 GiB, or at most a quarter of a
+ * limit of the program's addresses (RLIMIT_AS), of the size of files (RLIMIT_FSIZE, unless below
+ * 4 MiB) and, where overcommit is strict (vm.overcommit_memory = 2), of what may still be
+ * committed; at least 1 MiB. Memory is used as it is touched. Freed memory serves any other size;
+ * up to 64 MiB of it is kept at hand and the rest goes back to the system.
+ *
+ * Where overcommit is strict, memory is used when it is given, so that one gets NULL rather than
+ * SIGBUS later (since Linux 5.14; before, SIGBUS it is). Anywhere else the system, or a cgroup's
+ * limit, kills a process when there is no page left to give, as with all memory.
+ *
+ * A process that dies in the middle of taking or freeing memory loses that block, rarely 64 KiB
+ * more; everybody else goes on. What it held when it died stays taken until somebody frees it.
+ *
+ * Shape    bytes: 1 to 1 GiB. The memory is zeroed and aligned to 64 bytes, from 8193 bytes on to
+ *          4096. No two blocks share a cache line.
+ * Returns  the memory; NULL: none left, 0 bytes or too many, or weft_init() has not been called.
+ * Owns     the caller; any process of the program may free it. It is gone with the last process,
+ *          however that ends.
+ * Strands  all. Nothing is locked.
+ * Blocks   no.
  */
 void *weft_shared_alloc(size_t bytes) WEFT_USE;
 
-/* Frees what weft_shared_alloc() gave. NULL is allowed. */
+/* Frees what weft_shared_alloc() gave. NULL is allowed; what was freed before is an assertion in
+   debug builds, and nothing otherwise, unless it was given to another meanwhile. */
 void weft_shared_free(void *memory);
 
 WEFT_END
