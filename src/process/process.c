@@ -28,6 +28,7 @@
 #include "base/atomic.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
+#include "process/origin.h"
 #include "process/process.h"
 #include "process/zygote.h"
 #include "strand/call.h"
@@ -109,6 +110,15 @@ static int receive_start(struct process *process)
     return process->pidfd < 0 ? -EMFILE : 0;
 }
 
+/* What comes before the setup. */
+static int send_surroundings(struct process *process, const struct process_origin *origin)
+{
+    const struct surroundings *all = &origin->surroundings;
+    int rc = channel_send(process->channel.fd, CHANNEL_SURROUNDINGS, &all->head, sizeof all->head,
+                          all->body, all->body_bytes);
+    return rc == -EPIPE ? 0 : rc;
+}
+
 /* A process that dies of it is found dead by what comes next. */
 static int send_setup(struct process *process, const struct process_options *options)
 {
@@ -119,6 +129,7 @@ static int send_setup(struct process *process, const struct process_options *opt
         .context = has_body ? NULL : (void *)options->context,
         .begun = process->begun,
         .has_body = has_body,
+        .memory_bytes_max = options->origin ? options->origin->memory_bytes_max : 0,
     };
     if (options->name)
         strncpy(head.name, options->name, sizeof head.name - 1);
@@ -145,8 +156,11 @@ int process_open(struct process **ret, const struct process_options *options)
     int rc = receive_start(process);
     if (rc == 0) {
         process->begun = weft_shared_alloc(64); /* a cache line of its own */
-        rc = send_setup(process, options);
+        if (options->origin)
+            rc = send_surroundings(process, options->origin);
     }
+    if (rc == 0)
+        rc = send_setup(process, options);
     if (rc < 0) { /* if it lives, it ends when the channel does, and the zygote reaps it */
         weft_shared_free(process->begun);
         descriptors_close(process->pidfd);

@@ -9,10 +9,24 @@
 #ifndef WEFT_PROCESS_PROCESS_H
 #define WEFT_PROCESS_PROCESS_H
 
-#include <weft/call.h>
+#include <weft/options.h>
 #include <weft/time.h>
 
 struct process;
+
+/* Where the processes of a group or a pool come from and what they find around them: what its
+ * options say about that. NULL stands for options that say nothing. */
+struct process_origin;
+
+/*
+ * Keeps what options say (start, environment, directory, cpus, niceness, memory_bytes_max). They
+ * were checked and are borrowed during the call.
+ * Returns  0 and *ret, which may be NULL; -ENOTCONN: no weft_init(); -ENOMEM.
+ */
+int process_origin_open(struct process_origin **ret, const weft_options *options);
+
+/* None of its processes is left. NULL ok. */
+void process_origin_close(struct process_origin *origin);
 
 /* How a process ended. */
 struct process_end {
@@ -27,6 +41,7 @@ struct process_options {
     size_t context_bytes;                             /* pointer itself. Otherwise a plain size. */
     int (*enter)(weft_call *call, void **ret_worker); /* NULL: none */
     void (*leave)(void *worker);                      /* NULL: none */
+    const struct process_origin *origin;
 };
 
 /* What came of a call. */
@@ -47,9 +62,11 @@ struct process_result {
 int process_open(struct process **ret, const struct process_options *options);
 
 /*
- * Waits until enter has run (process_open() with no enter needs no waiting, but it may be called).
- * Returns  0; -ECHILD: enter failed, *failure says how and the process is ending; -EPIPE: it has
- *          died, process_wait() says how; -ETIMEDOUT, -ECANCELED: ask again.
+ * Waits until enter has run (process_open() with neither enter nor an origin needs no waiting, but
+ * it may be called).
+ * Returns  0; -ECHILD: enter failed, or something that the origin asks for could not be had:
+ *          *failure says how and the process is ending; -EPIPE: it has died, process_wait() says
+ *          how; -ETIMEDOUT, -ECANCELED: ask again.
  */
 int process_ready(struct process *, struct process_result *failure, weft_deadline deadline);
 

@@ -2,7 +2,8 @@
 /*
  * process/worker.c: what a process does: says that it exists, is set up, runs calls, ends.
  *
- *   STARTED -> SETUP comes, enter runs -> READY -> (CALL comes, fn runs -> RESULT)* -> leave, end
+ *   STARTED -> SURROUNDINGS may come, and SETUP; enter runs -> READY -> (CALL comes, fn runs ->
+ * RESULT)* -> leave, end
  *
  * It is a strand of its own, without the scopes, values and name that its ancestor, the program's
  * first strand, had when it called weft_init().
@@ -34,6 +35,7 @@
 #include "strand/self.h"
 
 static struct channel channel;
+static struct surroundings_failure failure; /* before enter */
 static struct setup_head setup;
 static char *context; /* bytes of its own, or the owner's pointer */
 static size_t context_bytes;
@@ -70,19 +72,45 @@ static void send_result(enum channel_type type, const struct call *call, int sta
         end(EXIT_FAILURE); /* nobody is there to hear it */
 }
 
+/* Makes the surroundings; what fails is told by set_up(). */
+static void take_surroundings(void)
+{
+    struct surroundings_head head = channel.head.surroundings;
+    char *body = channel_take_body(&channel); /* kept for ever */
+    if (!body)
+        failure = (struct surroundings_failure){ -ENOMEM, "no memory for the environment" };
+    else
+        surroundings_apply(&head, body, &failure);
+}
+
+/* Waits for the setup. False: there is none, as nobody is left to send it. */
+static bool receive_setup(void)
+{
+    if (channel_receive(&channel, NULL) < 0)
+        return false;
+    if (channel.first.type == CHANNEL_SURROUNDINGS) {
+        take_surroundings();
+        if (channel_receive(&channel, NULL) < 0)
+            return false;
+    }
+    return channel.first.type == CHANNEL_SETUP;
+}
+
 /* Keeps the context, runs enter and says how it went. Returns false if the process is of no use. */
 static bool set_up(void)
 {
     struct call call = { .pub = { .attempt = 1 } };
-    int rc = 0;
     setup = channel.head.setup;
+    if (!failure.error && setup.memory_bytes_max)
+        surroundings_limit_memory(setup.memory_bytes_max, &failure);
+    int rc = failure.error ? weft_call_fail(&call.pub, failure.error, "%s", failure.text) : 0;
     if (setup.name[0])
         weft_self_set_name(setup.name);
     context = setup.context;
     if (setup.has_body) {
         context_bytes = channel.first.body_bytes;
         context = channel_take_body(&channel);
-        if (!context)
+        if (!context && rc == 0)
             rc = weft_call_fail(&call.pub, -ENOMEM, "no memory for a context of %zu bytes",
                                 context_bytes);
     }
@@ -148,7 +176,7 @@ void worker_run(int channel_fd)
     channel_init(&channel, channel_fd);
     strand_renew();
     say_started();
-    if (channel_receive(&channel, NULL) < 0 || channel.first.type != CHANNEL_SETUP)
+    if (!receive_setup())
         end(EXIT_SUCCESS);
     if (!set_up())
         end(EXIT_FAILURE);
