@@ -11,9 +11,34 @@
 #ifndef WEFT_PROGRAM_H
 #define WEFT_PROGRAM_H
 
-#include <weft/base.h>
+#include <weft/call.h>
 
 WEFT_BEGIN
+
+/*
+ * Gives a function a name, by which a process finds it that runs the program again
+ * (options.start = WEFT_START_EXEC), where it has another address:
+ *
+ *     static int parse(weft_call *call) ...
+ *
+ *     int main(void)
+ *     {
+ *         if (weft_register("parse", parse) < 0 || weft_init() < 0) ...
+ *
+ * The program must register the same names each time it is run; the order may differ.
+ * Shape    name: 1 to 255 bytes, copied.
+ * Returns  0; -EEXIST: the name is taken; -EINVAL: no name, too long a one, or no function; -EBUSY:
+ *          weft_init() was called already; -EOVERFLOW: there are 4094 functions; -ENOMEM.
+ * Strands  the main thread, before weft_init().
+ */
+int weft_register(const char *name, weft_fn *fn) WEFT_USE;
+
+/*
+ * The same for a pool's options.enter and options.leave, of which one may be NULL. Their names are
+ * others than those of weft_register().
+ */
+int weft_register_worker(const char *name, int (*enter)(weft_call *call, void **ret_worker),
+                         void (*leave)(void *worker)) WEFT_USE;
 
 /*
  * Prepares the program for kind processes: flushes stdio, reserves the range of addresses that
@@ -24,6 +49,15 @@ WEFT_BEGIN
  * The zygote keeps standard input, output and error and closes every other descriptor. It ends
  * with the program, however that ends, and takes all processes with it. It and its children ignore
  * the terminal's Ctrl-C, which the program itself should answer.
+ *
+ * In a process that runs the program again (WEFT_START_EXEC), weft_init() does not return: the
+ * process runs the calls that it is sent, and ends. What the program does before weft_init() is
+ * done there too, with the same arguments: it must reach weft_init() whatever they are, and should
+ * do nothing before it that is to be done once.
+ *
+ * A program that gives up privileges does so before weft_init(). Once it has changed its user or
+ * group afterwards, the effective one too, starting a process is refused (-EPERM): it would have
+ * what the program has given up.
  *
  * Returns  0, also when it was called before; -EBUSY: the process already has several threads;
  *          -ECHILD: called in a child that the program forked by itself; -ENOMEM, -EAGAIN, -EMFILE.

@@ -336,7 +336,8 @@ static int admit(struct runner *runner, weft_fn *fn, const void *pointer)
     weft_pool *pool = (weft_pool *)runner;
     if (pool->kind != WEFT_PROCESSES)
         return 0;
-    return process_sees_code((const void *)fn) && process_sees_memory(pointer) ? 0 : -EFAULT;
+    bool seen = process_origin_sees_code(pool->origin, (const void *)fn);
+    return seen && process_sees_memory(pointer) ? 0 : -EFAULT;
 }
 
 static void forget(struct runner *runner, weft_future *future)
@@ -379,12 +380,13 @@ static int open_origin(weft_pool *pool)
     const weft_options *options = &pool->options;
     if (!process_available())
         return -ENOTCONN;
-    bool context_seen =
-        options->context_bytes != WEFT_POINTER || process_sees_memory(options->context);
-    if (!context_seen || !process_sees_code((const void *)options->enter) ||
-        !process_sees_code((const void *)options->leave))
+    if (options->context_bytes == WEFT_POINTER && !process_sees_memory(options->context))
         return -EFAULT;
-    return process_origin_open(&pool->origin, options);
+    int rc = process_origin_open(&pool->origin, options);
+    if (rc == 0 && (!process_origin_sees_code(pool->origin, (const void *)options->enter) ||
+                    !process_origin_sees_code(pool->origin, (const void *)options->leave)))
+        rc = -EFAULT;
+    return rc;
 }
 
 static int start_worker(weft_pool *pool, struct worker *worker)

@@ -22,20 +22,19 @@ enum channel_type {
     CHANNEL_END,          /* zygote: the child was reaped. value: its wait status */
 };
 
-/* What a message starts with, fixed per type. Functions travel as addresses: both sides are forks
- * of one image. Sizes are multiples of 16, which aligns the body behind them. */
+/* What a message starts with, fixed per type. Sizes are multiples of 16, which aligns the body
+ * behind them. */
 struct setup_head {
-    int (*enter)(weft_call *, void **);
-    void (*leave)(void *);
-    void *context;   /* the pointer, if has_body is not set */
-    uint32_t *begun; /* shared: set when a call begins; may be NULL */
+    uint64_t enter, leave; /* words of code.h, as is call_head's fn */
+    void *context;         /* the pointer, if has_body is not set */
+    uint32_t *begun;       /* shared: set when a call begins; may be NULL */
     uint64_t has_body;
     uint64_t memory_bytes_max; /* 0: no limit */
     char name[16];
 };
 
 struct call_head {
-    weft_fn *fn;
+    uint64_t fn;
     void *pointer;
     uint64_t index;
     uint64_t ret_bytes;

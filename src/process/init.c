@@ -8,8 +8,10 @@
  *
  * States:  NEVER --weft_init()--> READY --fork() by the user, in the child--> STRANGE
  *
- * READY is inherited by the zygote's children, which may ask for processes too. A strange child
- * shares the sockets of its parent by accident: it closes them and uses none (-ECHILD).
+ * READY is inherited by the zygote's children, which may ask for processes too. One that runs the
+ * program again (again.c) begins as NEVER, and its weft_init() makes it READY and a process. A
+ * strange child shares the sockets of its parent by accident: it closes them and uses none
+ * (-ECHILD).
  *
  * The zygote is not a child of the program but, forked by a process in between that ends at once,
  * of init: a program that waits for all its children would otherwise wait for ever, and one that
@@ -39,6 +41,7 @@
 
 #include "base/atomic.h"
 #include "base/sanitizer.h"
+#include "process/again.h"
 #include "process/block.h"
 #include "process/descriptors.h"
 #include "process/image.h"
@@ -83,6 +86,11 @@ void zygote_adopt(int control_fd, int channel_fd)
     control = control_fd;
     own_channel = channel_fd;
     store_relaxed(&state, READY); /* relaxed: the child has one thread */
+}
+
+int zygote_control(void)
+{
+    return control;
 }
 
 /* How many threads the process has; 1 where /proc is missing. The kernel also counts those of an
@@ -164,16 +172,24 @@ static int open_zygote(void)
     return rc < 0 ? rc : 0;
 }
 
+static int watch_forks(void)
+{
+    static bool watched;
+    if (!watched && pthread_atfork(NULL, NULL, after_fork_in_child) != 0)
+        return -ENOMEM;
+    watched = true;
+    return 0;
+}
+
 int weft_init(void)
 {
-    static bool watches_forks;
     if (load_acquire(&state) != NEVER) /* acquire: pairs with the release below */
         return zygote_is_strange() ? -ECHILD : 0;
+    if (watch_forks() < 0)
+        return -ENOMEM;
+    again_resume();
     if (thread_count() > 1 + RUNTIME_THREADS)
         return -EBUSY;
-    if (!watches_forks && pthread_atfork(NULL, NULL, after_fork_in_child) != 0)
-        return -ENOMEM;
-    watches_forks = true;
     fflush(NULL); /* or each child would print it again */
     int rc = image_note();
     if (rc == 0)

@@ -6,8 +6,22 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "process/again.h"
+#include "process/code.h"
 #include "process/origin.h"
 #include "process/process.h"
+
+bool origin_by_number(const struct process_origin *origin)
+{
+    return again_happened() || (origin && origin->surroundings.head.run_again);
+}
+
+bool process_origin_sees_code(const struct process_origin *origin, const void *address)
+{
+    if (origin_by_number(origin))
+        return code_has_number((code *)(uintptr_t)address);
+    return process_sees_code(address);
+}
 
 int process_origin_open(struct process_origin **ret, const weft_options *options)
 {

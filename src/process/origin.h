@@ -11,4 +11,7 @@ struct process_origin {
     uint64_t memory_bytes_max; /* 0: no limit */
 };
 
+/* How functions travel to processes of an origin (code.h); NULL: of none. */
+bool origin_by_number(const struct process_origin *origin);
+
 #endif

@@ -27,6 +27,7 @@
 
 #include "base/atomic.h"
 #include "process/channel.h"
+#include "process/code.h"
 #include "process/descriptors.h"
 #include "process/origin.h"
 #include "process/process.h"
@@ -43,8 +44,9 @@ struct process {
     enum state state;
     struct process_end end; /* if ENDED */
     bool ready;
+    bool by_number;  /* how functions travel to it (code.h). Constant, as are the next three */
     uint32_t *begun; /* shared with the process: whether it has begun a call; NULL: no memory */
-    int pidfd;       /* constant after process_open() */
+    int pidfd;
     pid_t pid;
 };
 
@@ -124,8 +126,8 @@ static int send_setup(struct process *process, const struct process_options *opt
 {
     bool has_body = options->context && options->context_bytes != WEFT_POINTER;
     struct setup_head head = {
-        .enter = options->enter,
-        .leave = options->leave,
+        .enter = code_word((code *)options->enter, process->by_number),
+        .leave = code_word((code *)options->leave, process->by_number),
         .context = has_body ? NULL : (void *)options->context,
         .begun = process->begun,
         .has_body = has_body,
@@ -151,6 +153,7 @@ int process_open(struct process **ret, const struct process_options *options)
     channel_init(&process->channel, fd);
     process->state = RUNNING;
     process->ready = false;
+    process->by_number = origin_by_number(options->origin);
     process->pidfd = -1;
     process->begun = NULL;
     int rc = receive_start(process);
@@ -207,7 +210,7 @@ int process_ready(struct process *process, struct process_result *failure, weft_
 
 int process_send(struct process *process, weft_fn *fn, const weft_call *call)
 {
-    struct call_head head = { .fn = fn,
+    struct call_head head = { .fn = code_word((code *)fn, process->by_number),
                               .pointer = call->pointer,
                               .index = call->index,
                               .ret_bytes = call->ret_bytes,

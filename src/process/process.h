@@ -28,6 +28,12 @@ int process_origin_open(struct process_origin **ret, const weft_options *options
 /* None of its processes is left. NULL ok. */
 void process_origin_close(struct process_origin *origin);
 
+/*
+ * Whether its processes could see a function: code of the images that were loaded before
+ * weft_init(); where the program is run again, what weft_register() was given. True for NULL.
+ */
+bool process_origin_sees_code(const struct process_origin *origin, const void *address);
+
 /* How a process ended. */
 struct process_end {
     int signal;    /* that killed it, or 0 */
@@ -114,8 +120,8 @@ int process_wait(struct process *, struct process_end *ret, weft_deadline deadli
 void process_close(struct process *);
 
 /*
- * Whether a child could see a function, a piece of memory: code of the images that were loaded
- * before weft_init(), shared memory. True for NULL.
+ * Whether a fork of the zygote could see a function, any process a piece of memory: code of the
+ * images that were loaded before weft_init(), shared memory. True for NULL.
  */
 bool process_sees_code(const void *address);
 bool process_sees_memory(const void *address);

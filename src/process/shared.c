@@ -32,6 +32,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -68,6 +69,7 @@ struct header {
 
 static struct header *header; /* constant after weft_init() */
 static size_t range_bytes;    /* likewise */
+static int range_fd = -1;     /* likewise; kept for processes that run the program again */
 static bool punches;          /* likewise: MADV_REMOVE clears pages */
 
 /* ---- classes: 16, 32, 48, then 4 to each doubling from 64 on: 112, 176, 240, 304, 368, ... */
@@ -231,11 +233,25 @@ static size_t bytes_wanted(void)
     return bytes;
 }
 
+/*
+ * Where the range should lie: where no system puts anything by itself, so that the place is free as
+ * well in a process that runs the program again, whose other addresses are drawn anew. (Programs
+ * and their heaps lie below 16 TiB or from 85 TiB on, libraries and stacks just below 128 TiB or
+ * more, AddressSanitizer's shadow below 33 TiB.) It is only a wish: with fewer addresses, or where
+ * another sanitizer forbids it, the kernel chooses.
+ */
+static void *place_wanted(void)
+{
+    uint64_t begin = UINT64_C(48) << 40, random = 0;
+    (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
+    return (void *)(uintptr_t)(begin + (random % 16384 << 30));
+}
+
 static void *map_range(int fd, size_t bytes)
 {
     if (ftruncate(fd, (off_t)bytes) < 0)
         return MAP_FAILED;
-    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    return mmap(place_wanted(), bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 }
 
 /* Whether MADV_REMOVE does what it says. QEMU's user mode answers every madvise() with success, and
@@ -251,26 +267,52 @@ int shared_open(void)
     int fd = memfd_create("weft-shared", MFD_CLOEXEC);
     if (fd < 0)
         return -errno;
+    fd = descriptors_raise(fd);
+    if (fd < 0)
+        return fd;
     size_t bytes = bytes_wanted();
     void *range = map_range(fd, bytes);
     while (range == MAP_FAILED && bytes > RANGE_BYTES_MIN) {
         bytes /= 2;
         range = map_range(fd, bytes);
     }
-    close(fd); /* the mapping, and each child's, keeps the memory */
-    if (range == MAP_FAILED)
+    if (range == MAP_FAILED) {
+        close(fd);
         return -ENOMEM;
+    }
     (void)madvise(range, bytes, MADV_DONTDUMP); /* a dump would touch every page of it */
     punches = can_punch(range);
     *(char *)range = 0;
     range_bytes = bytes;
     header = range;
     header->top = sizeof *header;
+    range_fd = fd;
+    return 0;
+}
+
+struct shared_place shared_place(void)
+{
+    return (struct shared_place){ range_fd, header, range_bytes, punches };
+}
+
+int shared_adopt(const struct shared_place *place)
+{
+    void *range = mmap(place->address, place->bytes, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, place->fd, 0);
+    if (range == MAP_FAILED)
+        return -errno;
+    (void)madvise(range, place->bytes, MADV_DONTDUMP);
+    range_fd = place->fd;
+    range_bytes = place->bytes;
+    header = range;
+    punches = place->punches;
     return 0;
 }
 
 void shared_close(void)
 {
+    descriptors_close(range_fd);
+    range_fd = -1;
     munmap(header, range_bytes);
     header = NULL;
     range_bytes = 0;

@@ -3,11 +3,32 @@
 #ifndef WEFT_PROCESS_SHARED_H
 #define WEFT_PROCESS_SHARED_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* Maps the range. Before the zygote is forked. Returns 0; -ENOMEM, -EMFILE and what else
  * memfd_create() returns. */
 int shared_open(void);
 
 /* Undoes it, when weft_init() fails further on. */
 void shared_close(void);
+
+/* Where the range is, for a process that runs the program again. */
+struct shared_place {
+    int fd; /* of the memory behind it, this process's own for ever; negative: there is none */
+    void *address;
+    size_t bytes;
+    bool punches; /* pages can be given back */
+};
+
+struct shared_place shared_place(void);
+
+/*
+ * In such a process, which has no range yet: maps it where it is in the others. The descriptor is
+ * its own from then on.
+ * Returns  0; -EEXIST: something else lies there in this image; -ENOMEM and what else mmap()
+ *          returns.
+ */
+int shared_adopt(const struct shared_place *place);
 
 #endif

@@ -31,8 +31,10 @@ struct watch {
 
 static int admit(struct runner *runner, weft_fn *fn, const void *pointer)
 {
-    (void)runner;
-    return process_sees_code((const void *)fn) && process_sees_memory(pointer) ? 0 : -EFAULT;
+    const struct process_runner *self = (const struct process_runner *)runner;
+    return process_origin_sees_code(self->origin, (const void *)fn) && process_sees_memory(pointer)
+               ? 0
+               : -EFAULT;
 }
 
 /* Lets the process end by itself, as its call has. */

@@ -28,7 +28,9 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "process/again.h"
 #include "process/channel.h"
+#include "process/code.h"
 #include "process/descriptors.h"
 #include "process/worker.h"
 #include "strand/call.h"
@@ -39,6 +41,8 @@ static struct surroundings_failure failure; /* before enter */
 static struct setup_head setup;
 static char *context; /* bytes of its own, or the owner's pointer */
 static size_t context_bytes;
+static int (*enter)(weft_call *call, void **ret_worker);
+static void (*leave)(void *worker);
 static void *worker; /* what enter gave */
 
 /* Buffer for results of fixed size, kept from call to call. */
@@ -79,21 +83,30 @@ static void take_surroundings(void)
     char *body = channel_take_body(&channel); /* kept for ever */
     if (!body)
         failure = (struct surroundings_failure){ -ENOMEM, "no memory for the environment" };
-    else
-        surroundings_apply(&head, body, &failure);
+    else if (surroundings_apply(&head, body, &failure) && head.run_again)
+        again_run(channel.fd, &failure); /* comes back only if it fails */
 }
 
 /* Waits for the setup. False: there is none, as nobody is left to send it. */
 static bool receive_setup(void)
 {
-    if (channel_receive(&channel, NULL) < 0)
-        return false;
-    if (channel.first.type == CHANNEL_SURROUNDINGS) {
+    int rc = channel_receive(&channel, NULL);
+    if (rc == 0 && channel.first.type == CHANNEL_SURROUNDINGS) {
         take_surroundings();
-        if (channel_receive(&channel, NULL) < 0)
-            return false;
+        rc = channel_receive(&channel, NULL);
     }
-    return channel.first.type == CHANNEL_SETUP;
+    return rc == 0 && channel.first.type == CHANNEL_SETUP;
+}
+
+/* Finds enter and leave in this image. */
+static void find_functions(void)
+{
+    enter = (int (*)(weft_call *, void **))code_of(setup.enter);
+    leave = (void (*)(void *))code_of(setup.leave);
+    if (!enter != !setup.enter || !leave != !setup.leave)
+        failure = (struct surroundings_failure){
+            -EFAULT, "the program, run again, did not register its enter and leave by their name"
+        };
 }
 
 /* Keeps the context, runs enter and says how it went. Returns false if the process is of no use. */
@@ -101,6 +114,8 @@ static bool set_up(void)
 {
     struct call call = { .pub = { .attempt = 1 } };
     setup = channel.head.setup;
+    if (!failure.error)
+        find_functions();
     if (!failure.error && setup.memory_bytes_max)
         surroundings_limit_memory(setup.memory_bytes_max, &failure);
     int rc = failure.error ? weft_call_fail(&call.pub, failure.error, "%s", failure.text) : 0;
@@ -116,8 +131,8 @@ static bool set_up(void)
     }
     call.pub.context = context;
     call.pub.context_bytes = context_bytes;
-    if (rc == 0 && setup.enter)
-        rc = setup.enter(&call.pub, &worker);
+    if (rc == 0 && enter)
+        rc = enter(&call.pub, &worker);
     send_result(CHANNEL_READY, &call, rc);
     call_reset(&call);
     return rc >= 0;
@@ -160,7 +175,7 @@ static int run(struct call *call)
     }
     if (setup.begun)
         store_relaxed(setup.begun, 1); /* relaxed: it is read after the end of this process */
-    return head->fn(&call->pub);
+    return code_fn_of(head->fn)(&call->pub);
 }
 
 static void run_call(void)
@@ -171,19 +186,32 @@ static void run_call(void)
     free(call.result);
 }
 
-void worker_run(int channel_fd)
+__attribute__((noreturn)) static void work(void)
 {
-    channel_init(&channel, channel_fd);
-    strand_renew();
-    say_started();
     if (!receive_setup())
         end(EXIT_SUCCESS);
     if (!set_up())
         end(EXIT_FAILURE);
     while (channel_receive(&channel, NULL) == 0 && channel.first.type == CHANNEL_CALL)
         run_call();
-    if (setup.leave)
-        setup.leave(worker);
+    if (leave)
+        leave(worker);
     locals_drop(strand_self());
     end(EXIT_SUCCESS);
+}
+
+void worker_run(int channel_fd)
+{
+    channel_init(&channel, channel_fd);
+    strand_renew();
+    say_started();
+    work();
+}
+
+void worker_go_on(int channel_fd, const struct surroundings_failure *so_far)
+{
+    failure = *so_far;
+    channel_init(&channel, channel_fd);
+    strand_renew();
+    work();
 }

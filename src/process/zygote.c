@@ -41,6 +41,7 @@
 
 #include "process/channel.h"
 #include "process/descriptors.h"
+#include "process/shared.h"
 #include "process/worker.h"
 #include "process/zygote.h"
 
@@ -74,8 +75,8 @@ __attribute__((noreturn)) static void become_child(const int descriptors[ZYGOTE_
     (void)!fchdir(descriptors[ZYGOTE_DIRECTORY]);
     setrlimit(RLIMIT_NOFILE, &files);
     int control = descriptors[ZYGOTE_CONTROL], channel = descriptors[ZYGOTE_CHANNEL];
-    int keep[] = { control, channel };
-    descriptors_keep(keep, sizeof keep / sizeof *keep);
+    int keep[] = { control, channel, shared_place().fd };
+    descriptors_keep(keep, keep[2] < 0 ? 2 : 3);
     zygote_adopt(control, channel);
     sigprocmask(SIG_SETMASK, &home.signals, NULL);
     worker_run(channel);
@@ -263,8 +264,8 @@ static void set_up(void)
     prctl(PR_GET_NAME, program_name);
     prctl(PR_SET_NAME, "weft-zygote");
     set_dispositions();
-    int keep[] = { home.socket, home.program_fd };
-    descriptors_keep(keep, sizeof keep / sizeof *keep);
+    int keep[] = { home.socket, home.program_fd, shared_place().fd };
+    descriptors_keep(keep, keep[2] < 0 ? 2 : 3);
     getrlimit(RLIMIT_NOFILE, &files);
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){ files.rlim_max, files.rlim_max });
     sigset_t sigchld;

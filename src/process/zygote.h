@@ -47,6 +47,9 @@ int zygote_ask(int channel);
 
 bool zygote_alive(void);
 
+/* The control socket, own for ever; -1: there is none. */
+int zygote_control(void);
+
 /* The process id of the zygote, 0 before weft_init(). */
 pid_t zygote_id(void);
 

@@ -4,10 +4,36 @@
 #define TESTS_PROCESS_ASKING_H
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "common.h"
 
 enum place { IN_GROUP, IN_POOL, PLACES };
+
+#define EACH_PLACE(place) for (enum place place = IN_GROUP; place < PLACES; place++)
+
+/* Each start method that can be had here. */
+#define EACH_START(start)                                                                          \
+    for (weft_start start = WEFT_START_ZYGOTE;                                                     \
+         start <= (HARNESS_EMULATED ? WEFT_START_ZYGOTE : WEFT_START_EXEC); start++)
+
+/*
+ * Registers functions and, in a process that runs this program again, becomes it: what the
+ * beginning of a main() does elsewhere. Before the library's own constructor.
+ */
+#define REGISTER(...)                                                                              \
+    __attribute__((constructor(200))) static void register_functions(void)                         \
+    {                                                                                              \
+        static weft_fn *const all[] = { __VA_ARGS__ };                                             \
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {                                    \
+            char name[20];                                                                         \
+            snprintf(name, sizeof name, "function %zu", i);                                        \
+            if (weft_register(name, all[i]) < 0)                                                   \
+                abort();                                                                           \
+        }                                                                                          \
+        if (getenv("WEFT_PROCESS") && weft_init() <= 0)                                            \
+            abort();                                                                               \
+    }
 
 /* Runs fn in a process with these options and gives its future, which has ended. */
 static inline weft_future *ask(enum place place, const weft_options *options, weft_fn *fn,

@@ -9,8 +9,6 @@
 
 #include "asking.h"
 
-#define EACH_PLACE(place) for (enum place place = IN_GROUP; place < PLACES; place++)
-
 static int look_up(weft_call *call)
 {
     return answer(call, getenv(call->arg));
@@ -33,18 +31,19 @@ TEST(environment_is_replaced)
     EXPECT_EQ(setenv("WEFT_TEST_LATE", "late", 1), 0);
     const char *const none[] = { NULL };
     const char *const two[] = { "WEFT_TEST_NEW=new = better", "EMPTY=", NULL };
-    EACH_PLACE(place)
-    {
-        expect_answer(place, &(weft_options){ 0 }, look_up, "WEFT_TEST_OLD", "old");
-        expect_answer(place, &(weft_options){ 0 }, look_up, "WEFT_TEST_LATE", NULL);
-        weft_options options = { .environment = two };
-        expect_answer(place, &options, look_up, "WEFT_TEST_NEW", "new = better");
-        expect_answer(place, &options, look_up, "EMPTY", "");
-        expect_answer(place, &options, look_up, "WEFT_TEST_OLD", NULL);
-        expect_answer(place, &options, count_environment, "", "2");
-        options.environment = none;
-        expect_answer(place, &options, count_environment, "", "0");
-    }
+    EACH_START (start)
+        EACH_PLACE (place) {
+            weft_options options = { .start = start };
+            expect_answer(place, &options, look_up, "WEFT_TEST_OLD", "old");
+            expect_answer(place, &options, look_up, "WEFT_TEST_LATE", NULL);
+            options.environment = two;
+            expect_answer(place, &options, look_up, "WEFT_TEST_NEW", "new = better");
+            expect_answer(place, &options, look_up, "EMPTY", "");
+            expect_answer(place, &options, look_up, "WEFT_TEST_OLD", NULL);
+            expect_answer(place, &options, count_environment, "", "2");
+            options.environment = none;
+            expect_answer(place, &options, count_environment, "", "0");
+        }
 }
 
 static int change_environment(weft_call *call)
@@ -57,9 +56,13 @@ static int change_environment(weft_call *call)
 TEST(environment_may_be_changed_by_the_process)
 {
     begin();
-    weft_options options = { .environment = (const char *const[]){ "WEFT_TEST_NEW=new", NULL } };
-    EACH_PLACE(place)
-    expect_answer(place, &options, change_environment, "", "newer");
+    EACH_START (start)
+        EACH_PLACE (place) {
+            weft_options options = { .start = start,
+                                     .environment =
+                                         (const char *const[]){ "WEFT_TEST_NEW=0", NULL } };
+            expect_answer(place, &options, change_environment, "", "newer");
+        }
 }
 
 static int say_directory(weft_call *call)
@@ -77,14 +80,14 @@ TEST(directory_is_entered)
     begin();
     EXPECT_EQ(chdir(template), 0);
     EXPECT_TRUE(getcwd(here, sizeof here));
-    EACH_PLACE(place)
-    {
-        expect_answer(place, &(weft_options){ 0 }, say_directory, "", here);
-        expect_answer(place, &(weft_options){ .directory = "/" }, say_directory, "", "/");
-        expect_answer(place, &(weft_options){ .directory = "inner" }, say_directory, "", inner);
-        expect_failure(place, &(weft_options){ .directory = "none" }, say_directory, -ENOENT,
-                       "directory none: No such file or directory");
-    }
+    EACH_START (start)
+        EACH_PLACE (place) {
+            expect_answer(place, &(weft_options){ .start = start }, say_directory, "", here);
+            expect_answer(place, &(weft_options){ .directory = "/" }, say_directory, "", "/");
+            expect_answer(place, &(weft_options){ .directory = "inner" }, say_directory, "", inner);
+            expect_failure(place, &(weft_options){ .directory = "none" }, say_directory, -ENOENT,
+                           "directory none: No such file or directory");
+        }
     EXPECT_EQ(rmdir(inner), 0);
     EXPECT_EQ(rmdir(template), 0);
 }
@@ -113,12 +116,12 @@ TEST(cpus_are_the_only_ones_used)
         last--;
     snprintf(cpu, sizeof cpu, "%d,8000-8191", last); /* those beyond are passed over */
     snprintf(expected, sizeof expected, "1 from %d", last);
-    EACH_PLACE(place)
-    {
-        expect_answer(place, &(weft_options){ .cpus = cpu }, say_cpus, "", expected);
-        expect_failure(place, &(weft_options){ .cpus = "8191" }, say_cpus, -EINVAL,
-                       "cpus 8191: Invalid argument");
-    }
+    EACH_START (start)
+        EACH_PLACE (place) {
+            expect_answer(place, &(weft_options){ .cpus = cpu }, say_cpus, "", expected);
+            expect_failure(place, &(weft_options){ .cpus = "8191" }, say_cpus, -EINVAL,
+                           "cpus 8191: Invalid argument");
+        }
 }
 
 static int say_niceness(weft_call *call)
@@ -142,14 +145,14 @@ TEST(niceness_is_added)
     EXPECT_EQ(setpriority(PRIO_PROCESS, 0, 3), 0);
     become_nobody();
     begin();
-    EACH_PLACE(place)
-    {
-        expect_answer(place, &(weft_options){ 0 }, say_niceness, "", "3");
-        expect_answer(place, &(weft_options){ .niceness = 4 }, say_niceness, "", "7");
-        expect_answer(place, &(weft_options){ .niceness = 39 }, say_niceness, "", "19");
-        expect_failure(place, &(weft_options){ .niceness = -1 }, say_niceness, -EPERM,
-                       "niceness -1: ");
-    }
+    EACH_START (start)
+        EACH_PLACE (place) {
+            expect_answer(place, &(weft_options){ .start = start }, say_niceness, "", "3");
+            expect_answer(place, &(weft_options){ .niceness = 4 }, say_niceness, "", "7");
+            expect_answer(place, &(weft_options){ .niceness = 39 }, say_niceness, "", "19");
+            expect_failure(place, &(weft_options){ .niceness = -1 }, say_niceness, -EPERM,
+                           "niceness -1: ");
+        }
 }
 
 /* ---- memory */
@@ -192,9 +195,10 @@ TEST(memory_beyond_the_limit_is_refused_inside_the_function)
     void *much = mmap(NULL, 200 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     EXPECT_NE(much, MAP_FAILED);
     begin();
-    EACH_PLACE(place)
-    expect_answer(place, &(weft_options){ .memory_bytes_max = 50 * MIB }, take_memory, "",
-                  "limited");
+    EACH_START (start)
+        EACH_PLACE (place)
+            expect_answer(place, &(weft_options){ .memory_bytes_max = 50 * MIB }, take_memory, "",
+                          "limited");
     munmap(much, 200 * MIB);
 }
 
@@ -212,14 +216,17 @@ TEST(a_limit_of_memory_cannot_be_raised_by_the_function)
 {
     needs_limits();
     begin();
-    EACH_PLACE(place)
-    {
-        expect_answer(place, &(weft_options){ 0 }, say_limit, "", "none");
-        expect_answer(place, &(weft_options){ .memory_bytes_max = MIB }, say_limit, "", "hard");
-        expect_answer(place, &(weft_options){ .memory_bytes_max = UINT64_MAX }, say_limit, "",
-                      "none");
-    }
+    EACH_START (start)
+        EACH_PLACE (place) {
+            expect_answer(place, &(weft_options){ .start = start }, say_limit, "", "none");
+            expect_answer(place, &(weft_options){ .memory_bytes_max = MIB }, say_limit, "", "hard");
+            expect_answer(place, &(weft_options){ .memory_bytes_max = UINT64_MAX }, say_limit, "",
+                          "none");
+        }
 }
+
+REGISTER(look_up, count_environment, change_environment, say_directory, say_cpus, say_niceness,
+         take_memory, say_limit)
 
 /* ---- what is refused at once */
 
