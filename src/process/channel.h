@@ -19,6 +19,7 @@ enum channel_type {
     CHANNEL_READY,        /* child: result_head of enter */
     CHANNEL_CALL,         /* owner: call_head, body: the argument */
     CHANNEL_RESULT,       /* child: result_head, body: the result */
+    CHANNEL_ANSWER,       /* zygote, to another request than for a process. value, descriptor */
     CHANNEL_END,          /* zygote: the child was reaped. value: its wait status */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process/init.c: weft_init(), and how the program and its processes ask the zygote.
+ * process/init.c: weft_init(), which makes the zygote, and whose the zygote is.
  *
  * A process that has threads must not fork: a lock that another thread holds at that moment stays
  * locked in the child for ever. So weft_init(), called while there is one thread, forks the zygote,
@@ -16,14 +16,8 @@
  * The zygote is not a child of the program but, forked by a process in between that ends at once,
  * of init: a program that waits for all its children would otherwise wait for ever, and one that
  * handles SIGCHLD would hear of a child that it did not start.
- *
- * The control socket keeps datagrams whole, so strands and processes may ask at the same time. The
- * answer comes by the channel that the request carries. The request also carries the control socket
- * itself, for the child: the zygote keeps no copy of that end, and so learns when nobody holds it
- * any more (a program that called exec()).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -42,7 +36,6 @@
 #include "base/atomic.h"
 #include "base/sanitizer.h"
 #include "process/again.h"
-#include "process/block.h"
 #include "process/descriptors.h"
 #include "process/image.h"
 #include "process/process.h"
@@ -223,43 +216,4 @@ bool zygote_alive(void)
 {
     struct pollfd end = { .fd = control };
     return poll(&end, 1, 0) == 0;
-}
-
-/* Sends the request with its descriptors. */
-static int send_request(const int descriptors[ZYGOTE_DESCRIPTORS])
-{
-    struct zygote_request request = { ZYGOTE_VERSION };
-    struct iovec part = { &request, sizeof request };
-    union {
-        struct cmsghdr align;
-        char space[CMSG_SPACE(ZYGOTE_DESCRIPTORS * sizeof(int))];
-    } rights = { 0 };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-    message.msg_control = &rights;
-    message.msg_controllen = sizeof rights;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(ZYGOTE_DESCRIPTORS * sizeof(int));
-    memcpy(CMSG_DATA(header), descriptors, ZYGOTE_DESCRIPTORS * sizeof(int));
-    int rc = block_send(control, &message, 0);
-    if (rc == -ETOOMANYREFS) /* the user has too many descriptors on their way */
-        return -EMFILE;
-    if (rc < 0)
-        return rc == -ENOMEM || rc == -ENOBUFS ? -ENOMEM : -EPIPE;
-    return 0;
-}
-
-int zygote_ask(int channel)
-{
-    if (!process_available())
-        return zygote_is_strange() ? -ECHILD : -ENOTCONN;
-    int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-        return -errno;
-    /* A working directory that cannot be opened was removed: the child stays in the zygote's. */
-    int descriptors[ZYGOTE_DESCRIPTORS] = { channel, control, directory < 0 ? control : directory };
-    int rc = send_request(descriptors);
-    descriptors_close(directory);
-    return rc;
 }

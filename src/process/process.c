@@ -26,6 +26,7 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "process/ask.h"
 #include "process/channel.h"
 #include "process/code.h"
 #include "process/descriptors.h"
@@ -78,14 +79,14 @@ static int receive(struct process *process, const weft_deadline *deadline)
 /* ---- start */
 
 /* Makes the pair of sockets and asks the zygote. Returns our end or -errno. */
-static int ask_for_process(void)
+static int open_channel(void)
 {
     int ends[2], bytes = SOCKET_BYTES;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
     for (int i = 0; i < 2; i++)
         setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    int rc = zygote_ask(ends[1]);
+    int rc = ask_for_process(ends[1]);
     close(ends[1]);
     if (rc < 0) {
         close(ends[0]);
@@ -145,7 +146,7 @@ int process_open(struct process **ret, const struct process_options *options)
     struct process *process = malloc(sizeof *process);
     if (!process)
         return -ENOMEM;
-    int fd = ask_for_process();
+    int fd = open_channel();
     if (fd < 0) {
         free(process);
         return fd;

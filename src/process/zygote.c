@@ -25,6 +25,9 @@
  * SIGTERM to the whole group leaves it to the program to end. Only this process ever signals its
  * children by id; they are unreaped at that time, so no id is ever somebody else's.
  *
+ * It also keeps descriptors that one process passes to another (tickets.c). Every request is
+ * answered at once, and nothing here ever blocks.
+ *
  * Owners are known by the id that the kernel attaches to a request. Requests are read before the
  * dead are reaped, so a request of a process that has died since is still known for what it is.
  */
@@ -42,6 +45,7 @@
 #include "process/channel.h"
 #include "process/descriptors.h"
 #include "process/shared.h"
+#include "process/tickets.h"
 #include "process/worker.h"
 #include "process/zygote.h"
 
@@ -114,8 +118,6 @@ static bool may_ask(const struct ucred *who)
 /* Forks a child. Returns 0; or the error, positive. */
 static int start(const struct ucred *who, const int descriptors[ZYGOTE_DESCRIPTORS])
 {
-    if (!may_ask(who) || who->uid != getuid() || who->gid != getgid())
-        return EPERM; /* a child is what the program was, which may be more than it is now */
     if (!reserve_child())
         return ENOMEM;
     pid_t pid = zygote_fork();
@@ -140,6 +142,63 @@ static void read_control(struct msghdr *message, struct ucred *who, int descript
     }
 }
 
+/* Whether the asker is one of us, and is still who the program was. */
+static int check(const struct zygote_request *request, const struct ucred *who)
+{
+    if (!may_ask(who) || who->uid != getuid() || who->gid != getgid())
+        return EPERM; /* a child is what the program was, which may be more than it is now */
+    return request->euid != geteuid() || request->egid != getegid() ? EPERM : 0;
+}
+
+/* Keeps the descriptor that came, and answers with its ticket. Returns 0; or the error. */
+static int keep(const struct ucred *who, int descriptors[])
+{
+    uint64_t ticket;
+    if (descriptors[ZYGOTE_FD] < 0)
+        return EMFILE;
+    int rc = tickets_keep(descriptors[ZYGOTE_FD], who->pid, &ticket);
+    if (rc < 0)
+        return -rc;
+    descriptors[ZYGOTE_FD] = -1;
+    channel_send_value(descriptors[ZYGOTE_ANSWER], CHANNEL_ANSWER, ticket, -1, MSG_DONTWAIT);
+    return 0;
+}
+
+/* Gives back the descriptor of a ticket. Returns 0; or the error. */
+static int take(uint64_t ticket, const int descriptors[])
+{
+    int fd = tickets_take(ticket);
+    if (fd < 0)
+        return -fd;
+    int rc = channel_send_value(descriptors[ZYGOTE_ANSWER], CHANNEL_ANSWER, 0, fd, MSG_DONTWAIT);
+    close(fd);
+    return rc == -ETOOMANYREFS ? EMFILE : 0; /* else whoever has asked is gone */
+}
+
+/* Does what is asked. What is not needed any more stays in descriptors. Returns 0; or the error. */
+static int carry_out(const struct zygote_request *request, const struct ucred *who,
+                     int descriptors[])
+{
+    int error = check(request, who);
+    if (error)
+        return error;
+    switch (request->what) {
+    case ZYGOTE_START:
+        if (descriptors[ZYGOTE_DIRECTORY] < 0)
+            return EMFILE;
+        error = start(who, descriptors);
+        if (!error)
+            descriptors[ZYGOTE_CHANNEL] = -1; /* the child's entry has it */
+        return error;
+    case ZYGOTE_KEEP:
+        return keep(who, descriptors);
+    case ZYGOTE_TAKE:
+        return take(request->value, descriptors);
+    default:
+        return EINVAL;
+    }
+}
+
 /* Takes one request. Returns 1; 0: there is none; -1: nobody is left who could send one. */
 static int take_request(void)
 {
@@ -160,16 +219,13 @@ static int take_request(void)
     struct ucred who = { 0 };
     int descriptors[ZYGOTE_DESCRIPTORS] = { -1, -1, -1 };
     read_control(&message, &who, descriptors);
-    int error = EMFILE;
-    if (request.version == ZYGOTE_VERSION && descriptors[ZYGOTE_DESCRIPTORS - 1] >= 0)
-        error = start(&who, descriptors);
-    if (error && descriptors[ZYGOTE_CHANNEL] >= 0) {
+    bool ours = n == (ssize_t)sizeof request && request.version == ZYGOTE_VERSION;
+    int error = ours ? carry_out(&request, &who, descriptors) : EINVAL;
+    if (error && descriptors[ZYGOTE_CHANNEL] >= 0) /* which is where an answer goes, too */
         channel_send_value(descriptors[ZYGOTE_CHANNEL], CHANNEL_FAILED, (uint64_t)error, -1,
                            MSG_DONTWAIT);
-        close(descriptors[ZYGOTE_CHANNEL]);
-    }
-    descriptors_close(descriptors[ZYGOTE_CONTROL]);
-    descriptors_close(descriptors[ZYGOTE_DIRECTORY]);
+    for (int i = 0; i < ZYGOTE_DESCRIPTORS; i++)
+        descriptors_close(descriptors[i]);
     return 1;
 }
 
@@ -212,6 +268,7 @@ static void reap(void)
                 children[i].status = status;
             }
         kill_processes_of(pid);
+        tickets_end(pid, status == 0);
     }
 }
 
