@@ -26,6 +26,7 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "base/participants.h"
 #include "process/ask.h"
 #include "process/channel.h"
 #include "process/code.h"
@@ -67,9 +68,10 @@ static int receive(struct process *process, const weft_deadline *deadline)
     if (process->state != RUNNING || zygote_is_strange())
         return -EPIPE;
     int rc = channel_receive(&process->channel, deadline);
-    if (rc == -EPIPE)
+    if (rc == -EPIPE) {
         process->state = LOST;
-    else if (rc == 0 && process->channel.first.type == CHANNEL_END) {
+        participant_bury_pid(process->pid); /* in the zygote's stead */
+    } else if (rc == 0 && process->channel.first.type == CHANNEL_END) {
         note_end(process, (int)process->channel.first.value);
         rc = -EPIPE;
     }
@@ -155,6 +157,7 @@ int process_open(struct process **ret, const struct process_options *options)
     process->state = RUNNING;
     process->ready = false;
     process->by_number = origin_by_number(options->origin);
+    process->pid = -1;
     process->pidfd = -1;
     process->begun = NULL;
     int rc = receive_start(process);

@@ -39,6 +39,8 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "base/participants.h"
+#include "base/shared_range.h"
 #include "process/descriptors.h"
 #include "process/process.h"
 #include "process/shared.h"
@@ -63,6 +65,7 @@ enum { GIVEN = 0x67697665, FREE = 0x66726565 }; /* words that are unlikely in ot
 
 /* At the beginning of the range. */
 struct header {
+    struct participants participants;
     uint64_t top; /* offset of what is not carved yet; only grows */
     uint64_t heads[CLASSES];
 };
@@ -287,12 +290,15 @@ int shared_open(void)
     header = range;
     header->top = sizeof *header;
     range_fd = fd;
+    shared_begin = range;
+    shared_bytes = bytes;
+    participants_open(&header->participants);
     return 0;
 }
 
 struct shared_place shared_place(void)
 {
-    return (struct shared_place){ range_fd, header, range_bytes, punches };
+    return (struct shared_place){ range_fd, header, range_bytes, punches, participant_self };
 }
 
 int shared_adopt(const struct shared_place *place)
@@ -306,11 +312,17 @@ int shared_adopt(const struct shared_place *place)
     range_bytes = place->bytes;
     header = range;
     punches = place->punches;
+    shared_begin = range;
+    shared_bytes = place->bytes;
+    participants_adopt(&header->participants, place->participant);
     return 0;
 }
 
 void shared_close(void)
 {
+    participants_open(NULL);
+    shared_begin = NULL;
+    shared_bytes = 0;
     descriptors_close(range_fd);
     range_fd = -1;
     munmap(header, range_bytes);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Maps the range. Before the zygote is forked. Returns 0; -ENOMEM, -EMFILE and what else
  * memfd_create() returns. */
@@ -18,7 +19,8 @@ struct shared_place {
     int fd; /* of the memory behind it, this process's own for ever; negative: there is none */
     void *address;
     size_t bytes;
-    bool punches; /* pages can be given back */
+    bool punches;         /* pages can be given back */
+    uint32_t participant; /* the number of this process (base/participants.h) */
 };
 
 struct shared_place shared_place(void);

@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 
 #include "asking.h"
+#include "base/participants.h"
+#include "base/shared_range.h"
 #include "process/shared.h"
 
 #define AGAIN (&(weft_options){ .start = WEFT_START_EXEC })
@@ -90,6 +92,14 @@ static int say_remains(weft_call *call)
     return answer(call, text);
 }
 
+/* The number of the process among those who share memory, in which it must be alive. */
+static int say_participant(weft_call *call)
+{
+    if (!is_shared(call->pointer) || participant_is_dead(participant_self))
+        return -EINVAL;
+    return weft_call_return(call, &participant_self, sizeof participant_self);
+}
+
 static int die(weft_call *call)
 {
     (void)call;
@@ -147,8 +157,9 @@ static void occupy(const char *path)
 __attribute__((constructor(200))) static void begin_program(void)
 {
     bool again = getenv("WEFT_PROCESS"), ok = true;
-    static weft_fn *const all[] = { add_in_worker, die,         say_arguments, say_changed,
-                                    say_name,      say_remains, start_another, write_shared };
+    static weft_fn *const all[] = { add_in_worker, die,          say_arguments,
+                                    say_changed,   say_name,     say_remains,
+                                    start_another, write_shared, say_participant };
     size_t n = sizeof all / sizeof *all;
     for (size_t i = 0; i < n; i++) { /* in another order the second time */
         char name[20];
@@ -227,6 +238,23 @@ TEST(shared_memory_lies_where_it_does_elsewhere)
     EXPECT_EQ(weft_group_start(group, write_shared, number, WEFT_POINTER), 0);
     EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
     EXPECT_EQ(*number, 10);
+    weft_group_close(group);
+    weft_shared_free(number);
+}
+
+TEST(deaths_are_noticed_in_shared_memory)
+{
+    begin_again();
+    int *number = weft_shared_alloc(sizeof *number);
+    weft_group *group;
+    weft_future *f;
+    EXPECT_EQ(weft_group_open(&group, WEFT_PROCESSES, AGAIN), 0);
+    EXPECT_EQ(weft_group_submit(group, say_participant, number, WEFT_POINTER, &f, WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
+    uint32_t participant = *(const uint32_t *)weft_future_result(f, NULL);
+    EXPECT_NE(participant, participant_self);
+    EXPECT_TRUE(participant_is_dead(participant));
+    weft_future_close(f);
     weft_group_close(group);
     weft_shared_free(number);
 }
