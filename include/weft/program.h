@@ -66,6 +66,25 @@ int weft_register_worker(const char *name, int (*enter)(weft_call *call, void **
 int weft_init(void) WEFT_USE;
 
 /*
+ * Has the program go on in the background, as another process: without a terminal, in a session of
+ * its own that it does not lead, in the directory "/", with /dev/null for standard input, output
+ * and error. All else is as it was: memory, descriptors, signals, umask. The process that called
+ * it ends with the code 0, without what atexit() registered, once the daemon is there.
+ *
+ * It may be called before weft_init() or after. After it, the zygote goes along, and so does what
+ * belongs to the program: processes that it has, tickets (fd.h), shared memory. New processes have
+ * the daemon's surroundings, those that run keep theirs.
+ * Returns  in the daemon: 0. In the caller, which then is what it was: -EBUSY: it has several
+ *          threads (strands of any kind are ended first, groups and pools closed), or an open group
+ *          or pool with WEFT_START_FORK; -EPERM: called in a process of the program, or by a
+ *          program that has changed its user or group since weft_init(); -ECHILD: in a child that
+ *          the program forked by itself; -EPIPE: the zygote has died; -EAGAIN, -ENOMEM, -EMFILE.
+ * Strands  the main thread.
+ * Owns     children of weft/child.h belong to the process that opened them: close them before.
+ */
+int weft_daemonize(void) WEFT_USE;
+
+/*
  * Memory that lies at the same address in every process of the program: what one writes, the
  * others see. What works in it between processes are C11 atomics and plain data handed over by
  * results; weft's locks and queues work between the threads of one process.

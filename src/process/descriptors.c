@@ -80,6 +80,13 @@ int descriptors_raise(int fd)
     return raised < 0 ? -error : raised;
 }
 
+void descriptors_silence(int null)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fd != null)
+            (void)dup2(null, fd);
+}
+
 void descriptors_close(int fd)
 {
     if (fd >= 0)

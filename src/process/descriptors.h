@@ -18,6 +18,9 @@ void descriptors_keep(int keep[], size_t n);
  */
 int descriptors_raise(int fd);
 
+/* Has standard input, output and error go where fd, which is /dev/null, goes. */
+void descriptors_silence(int null);
+
 /* Closes it if it is one (not negative). */
 void descriptors_close(int fd);
 

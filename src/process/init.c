@@ -101,6 +101,16 @@ static unsigned thread_count(void)
     return (unsigned)tasks.st_nlink - 2;
 }
 
+bool zygote_may_fork(void)
+{
+    return thread_count() <= 1 + RUNTIME_THREADS;
+}
+
+bool zygote_is_child(void)
+{
+    return own_channel >= 0;
+}
+
 /* The process in between: forks the zygote and ends. */
 __attribute__((noreturn)) static void fork_zygote(const struct zygote_home *home)
 {
@@ -110,8 +120,7 @@ __attribute__((noreturn)) static void fork_zygote(const struct zygote_home *home
     _exit(pid < 0 ? errno : 0);
 }
 
-/* Waits for the process in between. Its exit code is the error. */
-static int reap_between(pid_t pid)
+int zygote_reap(pid_t pid)
 {
     int status;
     while (waitpid(pid, &status, 0) < 0)
@@ -135,7 +144,7 @@ static int start_zygote(struct zygote_home *home, int socket)
     close(home->socket); /* so that the end of the zygote is the end of the socket */
     home->socket = -1;
     if (rc == 0)
-        rc = reap_between(between);
+        rc = zygote_reap(between);
     ssize_t n = 0;
     while (rc == 0 && (n = recv(socket, &zygote, sizeof zygote, 0)) < 0)
         rc = errno == EINTR ? 0 : -EAGAIN;
@@ -181,7 +190,7 @@ int weft_init(void)
     if (watch_forks() < 0)
         return -ENOMEM;
     again_resume();
-    if (thread_count() > 1 + RUNTIME_THREADS)
+    if (!zygote_may_fork())
         return -EBUSY;
     fflush(NULL); /* or each child would print it again */
     int rc = image_note();

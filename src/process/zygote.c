@@ -39,6 +39,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -192,6 +193,39 @@ static int take(uint64_t ticket, const int descriptors[])
     return rc == -ETOOMANYREFS ? EMFILE : 0; /* else whoever has asked is gone */
 }
 
+/* Leaves the session of the program that is about to end. */
+static void leave_session(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    if (null >= 0)
+        descriptors_silence(null);
+    if (tty >= 0)
+        (void)ioctl(tty, TIOCNOTTY);
+    descriptors_close(null);
+    descriptors_close(tty);
+    (void)!chdir("/");
+}
+
+/* The program goes on as another process. Returns 0; or the error. */
+static int move(pid_t program, const struct ucred *who, int descriptors[])
+{
+    if (who->pid != home.program)
+        return EPERM;
+    if (descriptors[ZYGOTE_FD] < 0)
+        return EMFILE;
+    for (size_t i = 0; i < count; i++)
+        if (children[i].owner == home.program)
+            children[i].owner = program;
+    tickets_end(home.program, true);
+    close(home.program_fd);
+    home.program = program;
+    home.program_fd = descriptors[ZYGOTE_FD];
+    descriptors[ZYGOTE_FD] = -1;
+    leave_session();
+    channel_send_value(descriptors[ZYGOTE_ANSWER], CHANNEL_ANSWER, 0, -1, MSG_DONTWAIT);
+    return 0;
+}
+
 /* Does what is asked. What is not needed any more stays in descriptors. Returns 0; or the error. */
 static int carry_out(const struct zygote_request *request, const struct ucred *who,
                      int descriptors[])
@@ -211,6 +245,8 @@ static int carry_out(const struct zygote_request *request, const struct ucred *w
         return keep(who, descriptors);
     case ZYGOTE_TAKE:
         return take(request->value, descriptors);
+    case ZYGOTE_MOVE:
+        return move((pid_t)request->value, who, descriptors);
     default:
         return EINVAL;
     }

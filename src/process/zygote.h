@@ -25,6 +25,7 @@ enum zygote_what {
     ZYGOTE_START = 1, /* fork a process: its channel, the control socket, its working directory */
     ZYGOTE_KEEP,      /* keep a descriptor: a socket for the answer, the descriptor */
     ZYGOTE_TAKE,      /* give back the descriptor of a ticket (value): a socket for the answer */
+    ZYGOTE_MOVE,      /* have another program (value: its id): a socket for the answer, its pidfd */
 };
 
 /* A request: a datagram of this and of the descriptors. */
@@ -47,10 +48,19 @@ __attribute__((noreturn)) void zygote_run(const struct zygote_home *program);
 /* fork() by weft itself: the child may go on using weft, while a user's own fork may not. */
 pid_t zygote_fork(void);
 
+/* Whether the process has one thread, without which it must not fork. */
+bool zygote_may_fork(void);
+
+/* Waits for a child whose exit code is an error. Returns 0 or that, negative. */
+int zygote_reap(pid_t pid);
+
 /* In a child of the zygote: it may ask for processes by this socket, and talks by that channel. */
 void zygote_adopt(int control, int channel);
 
 bool zygote_alive(void);
+
+/* Whether this is a process that a zygote forked, and not the program. */
+bool zygote_is_child(void);
 
 /* The control socket, own for ever; -1: there is none. */
 int zygote_control(void);
