@@ -35,8 +35,11 @@ typedef enum weft_start {
        gave. Functions are found by the names that weft_register() gave them (program.h). */
     WEFT_START_EXEC,
 
-    /* Forked from the program as it is when the group or the pool is opened: what was loaded by
-       then is there and need not be copied. The program must have one thread at that moment. */
+    /* Forked from a snapshot of the program, made when the group or the pool is opened: what it
+       has loaded by then is there and need not be sent, and so is whatever has changed since
+       weft_init(): environment, limits, user. (Descriptors are not: see fd.h.) The program must
+       have one thread at that moment, or opening fails with -EBUSY; pools, running groups and
+       tasks have threads, so several such are opened before the first call is started. */
     WEFT_START_FORK,
 } weft_start;
 

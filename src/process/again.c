@@ -50,7 +50,7 @@ struct handover {
     char magic[16];
     char version[16]; /* of the library */
     char name[16];    /* what ps shows */
-    int32_t channel, control;
+    int32_t channel, control, broker;
     uint32_t tries; /* how often the program has been run again for this process */
     struct shared_place shared;
     uint64_t names_bytes;
@@ -162,6 +162,7 @@ static void set_all_inherited(int handover_fd, const struct handover *handover, 
     set_inherited(handover_fd, inherited);
     set_inherited(handover->channel, inherited);
     set_inherited(handover->control, inherited);
+    set_inherited(handover->broker, inherited);
     set_inherited(handover->shared.fd, inherited);
 }
 
@@ -210,7 +211,9 @@ static int make_handover(struct handover *handover)
 
 void again_run(int channel, struct surroundings_failure *failure)
 {
-    struct handover handover = { .channel = channel, .control = zygote_control(), .tries = 1 };
+    struct handover handover = {
+        .channel = channel, .control = zygote_control(), .broker = zygote_broker(), .tries = 1
+    };
     memcpy(handover.magic, magic, sizeof magic);
     strncpy(handover.version, weft_version(), sizeof handover.version - 1);
     prctl(PR_GET_NAME, handover.name);
@@ -277,7 +280,7 @@ static void adopt(struct surroundings_failure *failure)
     if (rc < 0)
         return fail(failure, rc, "the place of shared memory");
     prctl(PR_SET_NAME, handed.name);
-    zygote_adopt(handed.control, handed.channel);
+    zygote_adopt(handed.control, handed.broker, handed.channel);
 }
 
 void again_resume(void)

@@ -43,7 +43,8 @@ static int meaning_of(int rc)
     }
 }
 
-static int send_request(enum zygote_what what, uint64_t value, const int descriptors[], size_t n)
+static int send_request(int control, enum zygote_what what, uint64_t value, const int descriptors[],
+                        size_t n)
 {
     struct zygote_request request = { ZYGOTE_VERSION, what, geteuid(), getegid(), value };
     struct iovec part = { &request, sizeof request };
@@ -59,7 +60,7 @@ static int send_request(enum zygote_what what, uint64_t value, const int descrip
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(n * sizeof(int));
     memcpy(CMSG_DATA(header), descriptors, n * sizeof(int));
-    return meaning_of(block_send(zygote_control(), &message, 0));
+    return meaning_of(block_send(control, &message, 0));
 }
 
 static int check(void)
@@ -69,17 +70,17 @@ static int check(void)
     return zygote_is_strange() ? -ECHILD : -ENOTCONN;
 }
 
-int ask_for_process(int channel)
+int ask_for_process(int control, int channel)
 {
     int rc = check();
     if (rc < 0)
         return rc;
-    int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), control = zygote_control();
+    int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
         return -errno;
     /* A working directory that cannot be opened was removed: the child stays in the zygote's. */
     int descriptors[ZYGOTE_DESCRIPTORS] = { channel, control, directory < 0 ? control : directory };
-    rc = send_request(ZYGOTE_START, 0, descriptors, ZYGOTE_DESCRIPTORS);
+    rc = send_request(control, ZYGOTE_START, 0, descriptors, ZYGOTE_DESCRIPTORS);
     descriptors_close(directory);
     return rc;
 }
@@ -92,8 +93,10 @@ static int receive_answer(int socket, struct ask_answer *ret)
     ssize_t n = block_receive(socket, &packet, sizeof packet, &ret->fd, &truncated);
     if (n < 0)
         return (int)n;
-    if (n != (ssize_t)sizeof packet)              /* nobody has answered, nor ever will */
-        return zygote_alive() ? -EMFILE : -EPIPE; /* alive: it had no descriptor for our socket */
+    if (n != (ssize_t)sizeof packet) /* nobody has answered, nor ever will */
+        return zygote_alive(zygote_broker())
+                   ? -EMFILE
+                   : -EPIPE; /* alive: it had no descriptor for our socket */
     ret->value = packet.value;
     if (packet.type == CHANNEL_FAILED)
         return -(int)packet.value;
@@ -108,7 +111,7 @@ int ask_zygote(enum zygote_what what, uint64_t value, int fd, struct ask_answer 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
     int descriptors[] = { ends[1], fd };
-    rc = send_request(what, value, descriptors, fd < 0 ? 1 : 2);
+    rc = send_request(zygote_broker(), what, value, descriptors, fd < 0 ? 1 : 2);
     close(ends[1]); /* which makes room for a descriptor that comes, and an end of the zygote's */
     struct ask_answer answer = { .fd = -1 };
     if (rc == 0)

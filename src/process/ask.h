@@ -9,11 +9,11 @@
 
 /*
  * Has a process forked that holds the other end of a channel, which will tell what came of it.
- * Shape    channel: borrowed.
+ * Shape    control: of the zygote to ask; channel: borrowed.
  * Returns  0; -ENOTCONN: no weft_init(); -ECHILD: this is a fork of the user's own; -EPIPE: the
  *          zygote has died; -EMFILE, -ENOMEM.
  */
-int ask_for_process(int channel);
+int ask_for_process(int control, int channel);
 
 /* What the zygote answers to the other requests. */
 struct ask_answer {
@@ -22,11 +22,10 @@ struct ask_answer {
 };
 
 /*
- * Asks for something else and waits for the answer, as long as it takes: a task parks, and nothing
- * is cancellable. The zygote answers at once.
- * Shape    fd: borrowed; -1: none goes with it.
- * Returns  0 and *ret; as above; -EBADF, -EINVAL: fd is none, or one that cannot be sent; or what
- *          the zygote says.
+ * Asks the first zygote for something else and waits for the answer, as long as it takes: a task
+ * parks, and nothing is cancellable. The zygote answers at once. Shape    fd: borrowed; -1: none
+ * goes with it. Returns  0 and *ret; as above; -EBADF, -EINVAL: fd is none, or one that cannot be
+ * sent; or what the zygote says.
  */
 int ask_zygote(enum zygote_what what, uint64_t value, int fd, struct ask_answer *ret);
 

@@ -43,7 +43,7 @@ static int check(void)
         return -ECHILD;
     if (zygote_is_child())
         return -EPERM;
-    return zygote_may_fork() ? 0 : -EBUSY;
+    return zygote_may_fork() && !zygote_has_snapshots() ? 0 : -EBUSY;
 }
 
 /* In the daemon: says that it is ready, waits for the program, and becomes what a daemon is. */

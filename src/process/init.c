@@ -13,6 +13,11 @@
  * strange child shares the sockets of its parent by accident: it closes them and uses none
  * (-ECHILD).
  *
+ * A process may make further zygotes, snapshots of itself as it is (zygote_snapshot()), for groups
+ * and pools with WEFT_START_FORK: what they fork has that memory. A child's control socket is that
+ * of the zygote that forked it. The first zygote is the broker of all: it keeps what they pass each
+ * other (tickets.c).
+ *
  * The zygote is not a child of the program but, forked by a process in between that ends at once,
  * of init: a program that waits for all its children would otherwise wait for ever, and one that
  * handles SIGCHLD would hear of a child that it did not start.
@@ -25,6 +30,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
@@ -36,6 +42,7 @@
 #include "base/atomic.h"
 #include "base/sanitizer.h"
 #include "process/again.h"
+#include "process/block.h"
 #include "process/descriptors.h"
 #include "process/image.h"
 #include "process/process.h"
@@ -45,23 +52,30 @@
 /* ThreadSanitizer runs a thread of its own, which copes with fork(). */
 enum { RUNTIME_THREADS = THREAD_SANITIZER };
 
+/* How often, and how long after each other, to look for threads that are about to be gone. */
+enum { LOOKS = 50, LOOK_NS = 200000 };
+
 enum state { NEVER, READY, STRANGE };
 
 /* Written by weft_init() and after a fork, when there is one thread; read by all. */
 static enum state state;
 static int control = -1;
+static int broker = -1;      /* the first zygote's, which keeps what is passed; often the same */
 static int own_channel = -1; /* in a process that the zygote forked */
 static pid_t zygote;
-static bool forking; /* by weft itself */
+static bool forking;       /* by weft itself */
+static uint32_t snapshots; /* atomic: zygotes beside the first that this process has made */
 
 static void after_fork_in_child(void)
 {
     if (forking || load_relaxed(&state) != READY) /* relaxed: the child has one thread */
         return;
     store_relaxed(&state, STRANGE);
+    if (broker != control)
+        descriptors_close(broker);
     descriptors_close(control);
     descriptors_close(own_channel);
-    control = own_channel = -1;
+    control = broker = own_channel = -1;
 }
 
 pid_t zygote_fork(void)
@@ -74,9 +88,10 @@ pid_t zygote_fork(void)
     return pid;
 }
 
-void zygote_adopt(int control_fd, int channel_fd)
+void zygote_adopt(int control_fd, int broker_fd, int channel_fd)
 {
     control = control_fd;
+    broker = broker_fd;
     own_channel = channel_fd;
     store_relaxed(&state, READY); /* relaxed: the child has one thread */
 }
@@ -84,6 +99,11 @@ void zygote_adopt(int control_fd, int channel_fd)
 int zygote_control(void)
 {
     return control;
+}
+
+int zygote_broker(void)
+{
+    return broker;
 }
 
 /* How many threads the process has; 1 where /proc is missing. The kernel also counts those of an
@@ -101,9 +121,15 @@ static unsigned thread_count(void)
     return (unsigned)tasks.st_nlink - 2;
 }
 
+/* The kernel counts a thread for a moment after it has let others join it. */
 bool zygote_may_fork(void)
 {
-    return thread_count() <= 1 + RUNTIME_THREADS;
+    for (int looks = 0; looks < LOOKS; looks++) {
+        if (thread_count() <= 1 + RUNTIME_THREADS)
+            return true;
+        (void)nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+    }
+    return false;
 }
 
 bool zygote_is_child(void)
@@ -131,7 +157,7 @@ int zygote_reap(pid_t pid)
 }
 
 /* Forks, and waits until the zygote has set itself up and says its id. */
-static int start_zygote(struct zygote_home *home, int socket)
+static int start_zygote(struct zygote_home *home, int socket, pid_t *ret_id)
 {
     sigset_t all;
     sigfillset(&all);
@@ -146,12 +172,13 @@ static int start_zygote(struct zygote_home *home, int socket)
     if (rc == 0)
         rc = zygote_reap(between);
     ssize_t n = 0;
-    while (rc == 0 && (n = recv(socket, &zygote, sizeof zygote, 0)) < 0)
+    while (rc == 0 && (n = recv(socket, ret_id, sizeof *ret_id, 0)) < 0)
         rc = errno == EINTR ? 0 : -EAGAIN;
-    return rc == 0 && n != (ssize_t)sizeof zygote ? -EAGAIN : rc;
+    return rc == 0 && n != (ssize_t)sizeof *ret_id ? -EAGAIN : rc;
 }
 
-static int open_zygote(void)
+/* Makes a zygote of this process as it is. Returns our end of its control socket; or -errno. */
+static int open_zygote(pid_t *ret_id)
 {
     int ends[2], on = 1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -164,14 +191,12 @@ static int open_zygote(void)
     if (rc >= 0 && setsockopt(home.socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
         rc = -errno;
     if (rc >= 0)
-        rc = start_zygote(&home, socket);
+        rc = start_zygote(&home, socket, ret_id);
     descriptors_close(home.program_fd);
     descriptors_close(home.socket);
     if (rc < 0)
         descriptors_close(socket);
-    else
-        control = socket;
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : socket;
 }
 
 static int watch_forks(void)
@@ -198,12 +223,45 @@ int weft_init(void)
         rc = shared_open();
     if (rc < 0)
         return rc;
-    rc = open_zygote();
-    if (rc < 0)
+    control = broker = open_zygote(&zygote);
+    if (control < 0) {
+        rc = control;
+        control = broker = -1;
         shared_close();
-    else
-        store_release(&state, READY); /* release: publishes control and zygote to threads to come */
+        return rc;
+    }
+    store_release(&state, READY); /* release: publishes control and zygote to threads to come */
+    return 0;
+}
+
+int zygote_snapshot(void)
+{
+    pid_t id;
+    if (!zygote_may_fork())
+        return -EBUSY;
+    fflush(NULL);
+    int rc = open_zygote(&id);
+    if (rc >= 0)
+        add_relaxed(&snapshots, 1); /* relaxed: read while there is one thread */
     return rc;
+}
+
+void zygote_release(int snapshot)
+{
+    char end;
+    int fd;
+    bool truncated;
+    if (!zygote_is_strange()) {
+        shutdown(snapshot, SHUT_WR); /* it ends, and its end of the socket with it */
+        (void)block_receive(snapshot, &end, 1, &fd, &truncated);
+        sub_relaxed(&snapshots, 1); /* relaxed: as above */
+    }
+    close(snapshot);
+}
+
+bool zygote_has_snapshots(void)
+{
+    return load_relaxed(&snapshots); /* relaxed: the process has one thread */
 }
 
 bool process_available(void)
@@ -221,8 +279,8 @@ pid_t zygote_id(void)
     return zygote;
 }
 
-bool zygote_alive(void)
+bool zygote_alive(int control_fd)
 {
-    struct pollfd end = { .fd = control };
+    struct pollfd end = { .fd = control_fd };
     return poll(&end, 1, 0) == 0;
 }

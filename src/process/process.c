@@ -81,14 +81,14 @@ static int receive(struct process *process, const weft_deadline *deadline)
 /* ---- start */
 
 /* Makes the pair of sockets and asks the zygote. Returns our end or -errno. */
-static int open_channel(void)
+static int open_channel(int control)
 {
     int ends[2], bytes = SOCKET_BYTES;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
     for (int i = 0; i < 2; i++)
         setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    int rc = ask_for_process(ends[1]);
+    int rc = ask_for_process(control, ends[1]);
     close(ends[1]);
     if (rc < 0) {
         close(ends[0]);
@@ -98,14 +98,15 @@ static int open_channel(void)
 }
 
 /* Waits until the process says that it exists, or the zygote that it does not. */
-static int receive_start(struct process *process)
+static int receive_start(struct process *process, int control)
 {
     struct channel *channel = &process->channel;
     int rc = receive(process, NULL);
     if (rc < 0) {
         if (process->state == ENDED)
             return -EAGAIN; /* it was killed at once: by the system, for want of memory */
-        return zygote_alive() ? -EMFILE : -EPIPE; /* alive: it had no descriptor for the channel */
+        return zygote_alive(control) ? -EMFILE
+                                     : -EPIPE; /* alive: it had no descriptor for the channel */
     }
     if (channel->first.type == CHANNEL_FAILED)
         return -(int)channel->first.value;
@@ -148,7 +149,7 @@ int process_open(struct process **ret, const struct process_options *options)
     struct process *process = malloc(sizeof *process);
     if (!process)
         return -ENOMEM;
-    int fd = open_channel();
+    int control = origin_control(options->origin), fd = open_channel(control);
     if (fd < 0) {
         free(process);
         return fd;
@@ -160,7 +161,7 @@ int process_open(struct process **ret, const struct process_options *options)
     process->pid = -1;
     process->pidfd = -1;
     process->begun = NULL;
-    int rc = receive_start(process);
+    int rc = receive_start(process, control);
     if (rc == 0) {
         process->begun = weft_shared_alloc(64); /* a cache line of its own */
         if (options->origin)

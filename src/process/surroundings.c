@@ -27,7 +27,7 @@
 bool surroundings_wanted(const weft_options *options)
 {
     return options->environment || options->directory || options->cpus || options->niceness ||
-           options->memory_bytes_max || options->start == WEFT_START_EXEC;
+           options->memory_bytes_max || options->start != WEFT_START_ZYGOTE;
 }
 
 static size_t bytes_of(const char *text)

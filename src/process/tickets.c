@@ -94,3 +94,9 @@ void tickets_end(pid_t owner, bool in_peace)
             close(free_place(place));
     }
 }
+
+void tickets_forget(void)
+{
+    room = 0;
+    first_free = 0;
+}

@@ -23,4 +23,7 @@ int tickets_take(uint64_t ticket);
  */
 void tickets_end(pid_t owner, bool in_peace);
 
+/* Forgets all, without closing them: this process has inherited the memory only. */
+void tickets_forget(void);
+
 #endif

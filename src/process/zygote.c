@@ -87,9 +87,10 @@ __attribute__((noreturn)) static void become_child(const int descriptors[ZYGOTE_
     (void)!fchdir(descriptors[ZYGOTE_DIRECTORY]);
     setrlimit(RLIMIT_NOFILE, &files);
     int control = descriptors[ZYGOTE_CONTROL], channel = descriptors[ZYGOTE_CHANNEL];
-    int keep[] = { control, channel, shared_place().fd };
-    descriptors_keep(keep, keep[2] < 0 ? 2 : 3);
-    zygote_adopt(control, channel);
+    int broker = zygote_broker() < 0 ? control : zygote_broker();
+    int keep[] = { control, broker, channel, shared_place().fd };
+    descriptors_keep(keep, sizeof keep / sizeof *keep);
+    zygote_adopt(control, broker, channel);
     sigprocmask(SIG_SETMASK, &home.signals, NULL);
     worker_run(channel);
 }
@@ -160,12 +161,17 @@ static void read_control(struct msghdr *message, struct ucred *who, int descript
     }
 }
 
-/* Whether the asker is one of us, and is still who the program was. */
+/*
+ * Whether the asker is still who the program was, as a child is what that was, which may be more
+ * than it is now; and for what concerns processes, the program or one that was forked here. (Those
+ * of other zygotes of the program have this one's control socket for their tickets.)
+ */
 static int check(const struct zygote_request *request, const struct ucred *who)
 {
-    if (!may_ask(who) || who->uid != getuid() || who->gid != getgid())
-        return EPERM; /* a child is what the program was, which may be more than it is now */
-    return request->euid != geteuid() || request->egid != getegid() ? EPERM : 0;
+    if (who->uid != getuid() || who->gid != getgid() || request->euid != geteuid() ||
+        request->egid != getegid())
+        return EPERM;
+    return request->what == ZYGOTE_START && !may_ask(who) ? EPERM : 0;
 }
 
 /* Keeps the descriptor that came, and answers with its ticket. Returns 0; or the error. */
@@ -245,6 +251,9 @@ static int carry_out(const struct zygote_request *request, const struct ucred *w
         return keep(who, descriptors);
     case ZYGOTE_TAKE:
         return take(request->value, descriptors);
+    case ZYGOTE_ENDED:
+        tickets_end((pid_t)(uint32_t)request->value, request->value >> 32);
+        return 0;
     case ZYGOTE_MOVE:
         return move((pid_t)request->value, who, descriptors);
     default:
@@ -308,6 +317,17 @@ __attribute__((noreturn)) static void end_all(void)
     _exit(EXIT_SUCCESS);
 }
 
+/* The first zygote keeps the tickets; the others tell it. (It never blocks, so nor do they.) */
+static void end_tickets(pid_t pid, bool in_peace)
+{
+    struct zygote_request request = { ZYGOTE_VERSION, ZYGOTE_ENDED, geteuid(), getegid(), 0 };
+    request.value = (uint64_t)in_peace << 32 | (uint32_t)pid;
+    if (zygote_broker() < 0)
+        tickets_end(pid, in_peace);
+    else
+        (void)send(zygote_broker(), &request, sizeof request, MSG_NOSIGNAL);
+}
+
 static void reap(void)
 {
     struct signalfd_siginfo info;
@@ -322,7 +342,7 @@ static void reap(void)
                 participant_bury(children[i].participant);
             }
         kill_processes_of(pid);
-        tickets_end(pid, status == 0);
+        end_tickets(pid, status == 0);
     }
 }
 
@@ -371,12 +391,14 @@ static void set_dispositions(void)
 static void set_up(void)
 {
     own_id = getpid();
+    count = 0; /* those are another zygote's, if this one was made by its child */
+    tickets_forget();
     setpgid(0, 0); /* the terminal's Ctrl-C is for the program */
     prctl(PR_GET_NAME, program_name);
     prctl(PR_SET_NAME, "weft-zygote");
     set_dispositions();
-    int keep[] = { home.socket, home.program_fd, shared_place().fd };
-    descriptors_keep(keep, keep[2] < 0 ? 2 : 3);
+    int keep[] = { home.socket, home.program_fd, zygote_broker(), shared_place().fd };
+    descriptors_keep(keep, sizeof keep / sizeof *keep);
     getrlimit(RLIMIT_NOFILE, &files);
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){ files.rlim_max, files.rlim_max });
     sigset_t sigchld;

@@ -25,6 +25,8 @@ enum zygote_what {
     ZYGOTE_START = 1, /* fork a process: its channel, the control socket, its working directory */
     ZYGOTE_KEEP,      /* keep a descriptor: a socket for the answer, the descriptor */
     ZYGOTE_TAKE,      /* give back the descriptor of a ticket (value): a socket for the answer */
+    ZYGOTE_ENDED,     /* from a snapshot: a process has ended, whose tickets are kept (value: its
+                         id; below it in the higher half 1 if it was in peace): nothing */
     ZYGOTE_MOVE,      /* have another program (value: its id): a socket for the answer, its pidfd */
 };
 
@@ -54,16 +56,35 @@ bool zygote_may_fork(void);
 /* Waits for a child whose exit code is an error. Returns 0 or that, negative. */
 int zygote_reap(pid_t pid);
 
-/* In a child of the zygote: it may ask for processes by this socket, and talks by that channel. */
-void zygote_adopt(int control, int channel);
+/*
+ * In a child of the zygote: it may ask for processes by this socket, for descriptors by that (the
+ * same, or the first zygote's), and talks by the channel.
+ */
+void zygote_adopt(int control, int broker, int channel);
 
-bool zygote_alive(void);
+/*
+ * Makes another zygote, of this process as it is.
+ * Returns  its control socket, for zygote_release(); -EBUSY: there are several threads; -EMFILE,
+ *          -ENOMEM, -EAGAIN.
+ */
+int zygote_snapshot(void);
+
+/* Ends that zygote, whose children have all ended, and waits until it has. */
+void zygote_release(int snapshot);
+
+/* Whether this process has any. */
+bool zygote_has_snapshots(void);
+
+/* Whether the zygote behind a control socket lives. */
+bool zygote_alive(int control);
 
 /* Whether this is a process that a zygote forked, and not the program. */
 bool zygote_is_child(void);
 
-/* The control socket, own for ever; -1: there is none. */
+/* The control socket of the zygote of this process, and of the first zygote; own for ever; -1:
+ * there is none. */
 int zygote_control(void);
+int zygote_broker(void);
 
 /* The process id of the zygote, 0 before weft_init(). */
 pid_t zygote_id(void);

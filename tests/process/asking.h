@@ -6,16 +6,23 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/sanitizer.h"
 #include "common.h"
 
 enum place { IN_GROUP, IN_POOL, PLACES };
 
 #define EACH_PLACE(place) for (enum place place = IN_GROUP; place < PLACES; place++)
 
+/* Threads that look like the program's: of QEMU's user mode, and of ThreadSanitizer once there has
+ * been another. */
+#define FOREIGN_THREADS (HARNESS_EMULATED || THREAD_SANITIZER)
+
 /* Each start method that can be had here. */
 #define EACH_START(start)                                                                          \
-    for (weft_start start = WEFT_START_ZYGOTE;                                                     \
-         start <= (HARNESS_EMULATED ? WEFT_START_ZYGOTE : WEFT_START_EXEC); start++)
+    for (weft_start start = WEFT_START_ZYGOTE; start <= (HARNESS_EMULATED  ? WEFT_START_ZYGOTE     \
+                                                         : FOREIGN_THREADS ? WEFT_START_EXEC       \
+                                                                           : WEFT_START_FORK);     \
+         start++)
 
 /*
  * Registers functions and, in a process that runs this program again, becomes it: what the

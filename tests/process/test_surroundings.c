@@ -35,7 +35,8 @@ TEST(environment_is_replaced)
         EACH_PLACE (place) {
             weft_options options = { .start = start };
             expect_answer(place, &options, look_up, "WEFT_TEST_OLD", "old");
-            expect_answer(place, &options, look_up, "WEFT_TEST_LATE", NULL);
+            expect_answer(place, &options, look_up, "WEFT_TEST_LATE",
+                          start == WEFT_START_FORK ? "late" : NULL);
             options.environment = two;
             expect_answer(place, &options, look_up, "WEFT_TEST_NEW", "new = better");
             expect_answer(place, &options, look_up, "EMPTY", "");
