@@ -22,6 +22,11 @@
  *         close(connection);
  *         return 0;
  *     }
+ *
+ * A peer that dies in the middle is an error, never a wait without an end: before the descriptor
+ * was taken, the ticket is void (-ENOENT); after that, whoever reads a pipe or a socket, to which
+ * no other process has the other end, finds its end (0; -ENODATA inside of a record; -ECONNRESET),
+ * and who writes gets -EPIPE.
  */
 #ifndef WEFT_FD_H
 #define WEFT_FD_H

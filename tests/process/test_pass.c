@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "asking.h"
 
@@ -209,6 +210,42 @@ TEST(tickets_of_a_process_that_crashes_are_void)
         process_close(process);
     }
     weft_shared_free(passed);
+}
+
+/* Takes a socket, reads a line, writes one and a half records, and dies. */
+static int serve_and_crash(weft_call *call)
+{
+    char line[16];
+    int fd;
+    if (weft_fd_take(*(const uint64_t *)call->arg, &fd) < 0)
+        return -ENOENT;
+    if (read(fd, line, sizeof line) > 0 && write(fd, "recordrec", 9) == 9)
+        kill(getpid(), SIGKILL);
+    return 0;
+}
+
+TEST(who_dies_with_a_descriptor_leaves_nobody_waiting)
+{
+    static const char zeros[1 << 20];
+    int ends[2];
+    char record[6];
+    weft_stream *stream;
+    begin();
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    uint64_t ticket = pass(ends[1]);
+    close(ends[1]);
+    EXPECT_EQ(weft_stream_adopt(&stream, ends[0]), 0);
+    struct process *process = open_process();
+    struct process_end end;
+    start(process, serve_and_crash, &ticket, sizeof ticket);
+    EXPECT_EQ(weft_stream_write(stream, "line", 4, WEFT_FOREVER), 4);
+    EXPECT_EQ(weft_stream_read_exactly(stream, record, 6, WEFT_FOREVER), 6);
+    EXPECT_EQ(weft_stream_read_exactly(stream, record, 6, WEFT_FOREVER), -ENODATA);
+    EXPECT_EQ(weft_stream_write(stream, zeros, sizeof zeros, WEFT_FOREVER), -EPIPE);
+    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    EXPECT_EQ(end.signal, SIGKILL);
+    process_close(process);
+    weft_stream_close(stream);
 }
 
 TEST(a_dead_zygote_is_said_to_be_dead)
