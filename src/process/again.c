@@ -172,8 +172,8 @@ static int run_program(int handover_fd, const struct handover *handover)
     char variable[40];
     snprintf(variable, sizeof variable, VARIABLE "=%d", handover_fd);
     char **arguments = read_arguments(), **environment = make_environment(variable);
-    int error = arguments && environment ? 0 : errno;
-    if (!error) {
+    int error = errno;
+    if (arguments && environment) {
         set_all_inherited(handover_fd, handover, true);
         execve("/proc/self/exe", arguments, environment);
         error = errno;

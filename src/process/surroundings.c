@@ -117,9 +117,9 @@ static bool replace_environment(char *text, size_t n, struct surroundings_failur
 bool surroundings_apply(const struct surroundings_head *head, char *body,
                         struct surroundings_failure *failure)
 {
-    const char *directory = body;
-    const char *cpus = directory + (head->has_directory ? bytes_of(directory) : 0);
-    char *environment = (char *)cpus + (head->has_cpus ? bytes_of(cpus) : 0);
+    char *directory = body;
+    char *cpus = directory + (head->has_directory ? bytes_of(directory) : 0);
+    char *environment = cpus + (head->has_cpus ? bytes_of(cpus) : 0);
     if (head->has_directory && !enter_directory(directory, failure))
         return false;
     if (head->has_cpus && !bind_to(cpus, failure))

@@ -11,9 +11,9 @@ __attribute__((noreturn)) void worker_run(int channel_fd);
 /*
  * The same in the image of the program that this process runs after the first: it goes on where the
  * first has stopped.
- * Shape    failure: what went wrong on the way; error 0: nothing.
+ * Shape    so_far: what went wrong on the way; error 0: nothing.
  */
 __attribute__((noreturn)) void worker_go_on(int channel_fd,
-                                            const struct surroundings_failure *failure);
+                                            const struct surroundings_failure *so_far);
 
 #endif

@@ -138,17 +138,17 @@ static int start_another(weft_call *call)
 }
 
 /* The first times that the program is run again, something lies where shared memory should. */
-static void occupy(const char *path)
+static void occupy(const char *path, const char *place_file, const char *times)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
     char place[40] = "";
-    int about = open(getenv("WEFT_TEST_PLACE"), O_RDONLY | O_CLOEXEC);
+    int about = open(place_file, O_RDONLY | O_CLOEXEC);
     if (read(about, place, sizeof place - 1) < 1 || write(fd, "x", 1) != 1)
         abort();
     off_t tries = lseek(fd, 0, SEEK_END);
     close(about);
     close(fd);
-    if (tries <= atoi(getenv("WEFT_TEST_TIMES")))
+    if (tries <= atoi(times))
         (void)!mmap((void *)(uintptr_t)strtoull(place, NULL, 0), 4096, PROT_NONE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
@@ -175,10 +175,12 @@ __attribute__((constructor(200))) static void begin_program(void)
         abort();
     if (!again)
         return;
-    if (getenv("WEFT_TEST_EXIT"))
-        _exit(atoi(getenv("WEFT_TEST_EXIT")));
-    if (getenv("WEFT_TEST_OCCUPY"))
-        occupy(getenv("WEFT_TEST_OCCUPY"));
+    const char *code = getenv("WEFT_TEST_EXIT"), *path = getenv("WEFT_TEST_OCCUPY");
+    const char *place_file = getenv("WEFT_TEST_PLACE"), *times = getenv("WEFT_TEST_TIMES");
+    if (code)
+        _exit(atoi(code));
+    if (path && place_file && times)
+        occupy(path, place_file, times);
     (void)!weft_init();
     abort(); /* it has come back */
 }

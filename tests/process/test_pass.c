@@ -357,7 +357,7 @@ static weft_event waiting = WEFT_EVENT_INIT;
 
 static int pass_and_take(weft_call *call)
 {
-    int fd;
+    int fd = -1;
     uint64_t ticket;
     (void)call;
     weft_event_set(&waiting);

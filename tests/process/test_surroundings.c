@@ -169,14 +169,17 @@ static void needs_limits(void)
 /* Takes 100 MiB, which is too much, then 10, which is not. */
 static int take_memory(weft_call *call)
 {
-    if (malloc(100 * MIB))
+    char *memory = malloc(100 * MIB);
+    int error = errno;
+    free(memory);
+    if (memory)
         return weft_call_fail(call, -ERANGE, "100 MiB were to be had");
-    if (errno != ENOMEM)
-        return weft_call_fail(call, -errno, "not the right error");
+    if (error != ENOMEM)
+        return weft_call_fail(call, -error, "not the right error");
     if (mmap(NULL, 100 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
         MAP_FAILED)
         return weft_call_fail(call, -ERANGE, "100 MiB could be mapped");
-    char *memory = malloc(10 * MIB);
+    memory = malloc(10 * MIB);
     if (!memory)
         return weft_call_fail(call, -ENOMEM, "10 MiB were not to be had");
     memset(memory, 1, 10 * MIB);
