@@ -36,10 +36,12 @@ WEFT_BEGIN
  * Opens a pool. Kind serial has no workers: each call runs at once in the strand that submits it,
  * one at a time.
  * Returns  0 and *ret_pool, to be closed; -EINVAL: no such kind, more than 4096 workers, reserved
- *          words set; -ENOTSUP: a promise that the kind cannot keep; -EFAULT: enter, leave or
- *          context could not be seen by the workers; -ENOTCONN: processes without weft_init();
+ *          words set, or an option that makes no sense (a name in environment without "=", cpus
+ *          that are no list); -ENOTSUP: a promise that the kind cannot keep; -EFAULT: enter, leave
+ *          or context could not be seen by the workers; -ENOTCONN: processes without weft_init();
  *          -EAGAIN: the system has no room for the workers' threads; -EMSGSIZE: a context of more
- *          than 1 GiB; -ENOMEM.
+ *          than 1 GiB; -EBUSY, -EPIPE, -EMFILE: WEFT_START_FORK with several threads, or without
+ *          room for it; -ENOMEM.
  * Blocks   no: workers open on their own.
  */
 int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *options) WEFT_USE;

@@ -11,9 +11,34 @@
 #ifndef WEFT_PROGRAM_H
 #define WEFT_PROGRAM_H
 
-#include <weft/base.h>
+#include <weft/call.h>
 
 WEFT_BEGIN
+
+/*
+ * Gives a function a name, by which a process finds it that runs the program again
+ * (options.start = WEFT_START_EXEC), where it has another address:
+ *
+ *     static int parse(weft_call *call) ...
+ *
+ *     int main(void)
+ *     {
+ *         if (weft_register("parse", parse) < 0 || weft_init() < 0) ...
+ *
+ * The program must register the same names each time it is run; the order may differ.
+ * Shape    name: 1 to 255 bytes, copied.
+ * Returns  0; -EEXIST: the name is taken; -EINVAL: no name, too long a one, or no function; -EBUSY:
+ *          weft_init() was called already; -EOVERFLOW: there are 4094 functions; -ENOMEM.
+ * Strands  the main thread, before weft_init().
+ */
+int weft_register(const char *name, weft_fn *fn) WEFT_USE;
+
+/*
+ * The same for a pool's options.enter and options.leave, of which one may be NULL. Their names are
+ * others than those of weft_register().
+ */
+int weft_register_worker(const char *name, int (*enter)(weft_call *call, void **ret_worker),
+                         void (*leave)(void *worker)) WEFT_USE;
 
 /*
  * Prepares the program for kind processes: flushes stdio, reserves the range of addresses that
@@ -25,11 +50,39 @@ WEFT_BEGIN
  * with the program, however that ends, and takes all processes with it. It and its children ignore
  * the terminal's Ctrl-C, which the program itself should answer.
  *
+ * In a process that runs the program again (WEFT_START_EXEC), weft_init() does not return: the
+ * process runs the calls that it is sent, and ends. What the program does before weft_init() is
+ * done there too, with the same arguments: it must reach weft_init() whatever they are, and should
+ * do nothing before it that is to be done once.
+ *
+ * A program that gives up privileges does so before weft_init(). Once it has changed its user or
+ * group afterwards, the effective one too, starting a process is refused (-EPERM): it would have
+ * what the program has given up.
+ *
  * Returns  0, also when it was called before; -EBUSY: the process already has several threads;
  *          -ECHILD: called in a child that the program forked by itself; -ENOMEM, -EAGAIN, -EMFILE.
  * Strands  the main thread, at the top of main.
  */
 int weft_init(void) WEFT_USE;
+
+/*
+ * Has the program go on in the background, as another process: without a terminal, in a session of
+ * its own that it does not lead, in the directory "/", with /dev/null for standard input, output
+ * and error. All else is as it was: memory, descriptors, signals, umask. The process that called
+ * it ends with the code 0, without what atexit() registered, once the daemon is there.
+ *
+ * It may be called before weft_init() or after. After it, the zygote goes along, and so does what
+ * belongs to the program: processes that it has, tickets (fd.h), shared memory. New processes have
+ * the daemon's surroundings, those that run keep theirs.
+ * Returns  in the daemon: 0. In the caller, which then is what it was: -EBUSY: it has several
+ *          threads (strands of any kind are ended first, groups and pools closed), or an open group
+ *          or pool with WEFT_START_FORK; -EPERM: called in a process of the program, or by a
+ *          program that has changed its user or group since weft_init(); -ECHILD: in a child that
+ *          the program forked by itself; -EPIPE: the zygote has died; -EAGAIN, -ENOMEM, -EMFILE.
+ * Strands  the main thread.
+ * Owns     children of weft/child.h belong to the process that opened them: close them before.
+ */
+int weft_daemonize(void) WEFT_USE;
 
 /*
  * Memory that lies at the same address in every process of the program: what one writes, the

@@ -8,9 +8,10 @@
  *
  *   state: 0 --add--> generation 1, lives --bury--> generation 1, dead --add--> generation 2, ...
  *
- * One process adds, the zygote. It also buries, when it has reaped a child: then nothing that the
- * child wrote can come any more. Should the zygote itself die, its children die with it, and those
- * who find that bury them by their process ids; so a burial is a compare-and-swap.
+ * The zygote adds (each of them, if there are several: a slot is taken by a compare-and-swap). It
+ * also buries, when it has reaped a child: then nothing that the child wrote can come any more.
+ * Should the zygote itself die, its children die with it, and those who find that bury them by
+ * their process ids; so a burial is a compare-and-swap.
  */
 #include <limits.h>
 #include <unistd.h>
@@ -52,9 +53,10 @@ bool participant_is_dead(uint32_t number)
 uint32_t participant_add(void)
 {
     for (uint32_t tries = 0; tries < PARTICIPANTS_MAX; tries++) {
-        uint32_t at = participants->next++ & (PARTICIPANTS_MAX - 1);
+        /* relaxed: a number only, which no other adder has before all slots were tried */
+        uint32_t at = add_relaxed(&participants->next, 1) & (PARTICIPANTS_MAX - 1);
         struct participant *slot = &participants->slots[at];
-        uint32_t state = load_relaxed(&slot->state); /* relaxed: only the caller adds */
+        uint32_t state = load_relaxed(&slot->state); /* relaxed: the swap checks it */
         if (state & LIVES)
             continue;
         uint32_t generation = ((state >> 1) + 1) & GENERATION_MASK;
@@ -62,8 +64,8 @@ uint32_t participant_add(void)
         store_relaxed(&slot->pid, 0); /* relaxed: published by the next */
         /* release: pairs with the acquires of those who look; they have the number from its bearer
            anyway */
-        store_release(&slot->state, generation << 1 | LIVES);
-        return generation << PARTICIPANT_SLOT_BITS | at;
+        if (cas_release(&slot->state, &state, generation << 1 | LIVES))
+            return generation << PARTICIPANT_SLOT_BITS | at;
     }
     return 0;
 }
@@ -80,6 +82,12 @@ void participants_open(struct participants *table)
     participant_self = 0;
     if (table)
         participant_become(participant_add());
+}
+
+void participants_adopt(struct participants *table, uint32_t number)
+{
+    participants = table;
+    participant_self = number;
 }
 
 void participant_bury(uint32_t number)

@@ -34,7 +34,7 @@ struct participant {
 /* In the header of the shared range; zero at first. */
 struct participants {
     uint32_t epoch __attribute__((aligned(64))); /* atomic: changes with every death */
-    uint32_t next __attribute__((aligned(64)));  /* the zygote's: where it looks for a free slot */
+    uint32_t next __attribute__((aligned(64)));  /* atomic: where a free slot is looked for */
     struct participant slots[PARTICIPANTS_MAX];
 };
 
@@ -58,9 +58,13 @@ bool participant_is_dead(uint32_t number);
  */
 void participants_open(struct participants *table);
 
+/* The same where the table is in use, and this process has a number in it: it has mapped the range
+ * anew. */
+void participants_adopt(struct participants *table, uint32_t number);
+
 /*
- * Takes a slot for a process to be. By the program before it forks the zygote, then by the zygote
- * alone. Returns its number; 0: PARTICIPANTS_MAX live.
+ * Takes a slot for a process to be. By the program before it forks the zygote, then by zygotes.
+ * Returns its number; 0: PARTICIPANTS_MAX live.
  */
 uint32_t participant_add(void);
 

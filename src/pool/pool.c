@@ -336,7 +336,8 @@ static int admit(struct runner *runner, weft_fn *fn, const void *pointer)
     weft_pool *pool = (weft_pool *)runner;
     if (pool->kind != WEFT_PROCESSES)
         return 0;
-    return process_sees_code((const void *)fn) && process_sees_memory(pointer) ? 0 : -EFAULT;
+    bool seen = process_origin_sees_code(pool->origin, (const void *)fn);
+    return seen && process_sees_memory(pointer) ? 0 : -EFAULT;
 }
 
 static void forget(struct runner *runner, weft_future *future)
@@ -374,16 +375,18 @@ static void on_ended(struct future_owner *owner, weft_future *future)
     pool_count_out(CONTAINER(owner, weft_pool, owner));
 }
 
-static int check_processes(const weft_options *options)
+static int open_origin(weft_pool *pool)
 {
+    const weft_options *options = &pool->options;
     if (!process_available())
         return -ENOTCONN;
-    bool context_seen =
-        options->context_bytes != WEFT_POINTER || process_sees_memory(options->context);
-    return context_seen && process_sees_code((const void *)options->enter) &&
-                   process_sees_code((const void *)options->leave)
-               ? 0
-               : -EFAULT;
+    if (options->context_bytes == WEFT_POINTER && !process_sees_memory(options->context))
+        return -EFAULT;
+    int rc = process_origin_open(&pool->origin, options);
+    if (rc == 0 && (!process_origin_sees_code(pool->origin, (const void *)options->enter) ||
+                    !process_origin_sees_code(pool->origin, (const void *)options->leave)))
+        rc = -EFAULT;
+    return rc;
 }
 
 static int start_worker(weft_pool *pool, struct worker *worker)
@@ -439,7 +442,7 @@ static int open_kind(weft_pool *pool)
         break;
     case WEFT_PROCESSES:
         pool->backend = &processes_backend;
-        rc = check_processes(&pool->options);
+        rc = open_origin(pool);
         break;
     }
     return rc < 0 ? rc : start_workers(pool);
@@ -474,6 +477,7 @@ int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *opt
     return 0;
 
 no_workers:
+    process_origin_close(pool->origin);
     options_free(&pool->options);
 no_options:
     free(pool);
@@ -573,6 +577,7 @@ void weft_pool_close(weft_pool *pool)
     if (pool->kind == WEFT_SERIAL)
         pool_serial_close(pool);
     free(pool->workers);
+    process_origin_close(pool->origin);
     options_free(&pool->options);
     free(pool);
 }

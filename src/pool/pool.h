@@ -66,11 +66,12 @@ struct worker {
 
 struct weft_pool {
     struct runner runner;      /* first: groups and maps know a pool as a runner. Constant after
-                                  open, as are the next six */
+                                  open, as are the next seven */
     struct future_owner owner; /* of what is submitted by itself */
     weft_kind kind;
     weft_options options;
     const struct pool_backend *backend;
+    struct process_origin *origin; /* of kind processes; may be NULL */
     struct worker *workers;
     struct thread_set threads; /* its workers, but of kind tasks */
     struct task_set tasks;     /* the workers of kind tasks */

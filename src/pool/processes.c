@@ -72,6 +72,7 @@ static int open_process(struct worker *worker, struct open_failure *ret_failure)
                                                 .context_bytes = options->context_bytes,
                                                 .enter = options->enter,
                                                 .leave = options->leave,
+                                                .origin = worker->pool->origin,
                                             });
     if (rc < 0) {
         say(ret_failure, rc, "a worker could not start",

@@ -27,8 +27,11 @@
 
 #include "base/atomic.h"
 #include "base/participants.h"
+#include "process/ask.h"
 #include "process/channel.h"
+#include "process/code.h"
 #include "process/descriptors.h"
+#include "process/origin.h"
 #include "process/process.h"
 #include "process/zygote.h"
 #include "strand/call.h"
@@ -43,8 +46,9 @@ struct process {
     enum state state;
     struct process_end end; /* if ENDED */
     bool ready;
+    bool by_number;  /* how functions travel to it (code.h). Constant, as are the next three */
     uint32_t *begun; /* shared with the process: whether it has begun a call; NULL: no memory */
-    int pidfd;       /* constant after process_open() */
+    int pidfd;
     pid_t pid;
 };
 
@@ -77,14 +81,14 @@ static int receive(struct process *process, const weft_deadline *deadline)
 /* ---- start */
 
 /* Makes the pair of sockets and asks the zygote. Returns our end or -errno. */
-static int ask_for_process(void)
+static int open_channel(int control)
 {
     int ends[2], bytes = SOCKET_BYTES;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
     for (int i = 0; i < 2; i++)
         setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    int rc = zygote_ask(ends[1]);
+    int rc = ask_for_process(control, ends[1]);
     close(ends[1]);
     if (rc < 0) {
         close(ends[0]);
@@ -94,14 +98,15 @@ static int ask_for_process(void)
 }
 
 /* Waits until the process says that it exists, or the zygote that it does not. */
-static int receive_start(struct process *process)
+static int receive_start(struct process *process, int control)
 {
     struct channel *channel = &process->channel;
     int rc = receive(process, NULL);
     if (rc < 0) {
         if (process->state == ENDED)
             return -EAGAIN; /* it was killed at once: by the system, for want of memory */
-        return zygote_alive() ? -EMFILE : -EPIPE; /* alive: it had no descriptor for the channel */
+        return zygote_alive(control) ? -EMFILE
+                                     : -EPIPE; /* alive: it had no descriptor for the channel */
     }
     if (channel->first.type == CHANNEL_FAILED)
         return -(int)channel->first.value;
@@ -111,16 +116,26 @@ static int receive_start(struct process *process)
     return process->pidfd < 0 ? -EMFILE : 0;
 }
 
+/* What comes before the setup. */
+static int send_surroundings(struct process *process, const struct process_origin *origin)
+{
+    const struct surroundings *all = &origin->surroundings;
+    int rc = channel_send(process->channel.fd, CHANNEL_SURROUNDINGS, &all->head, sizeof all->head,
+                          all->body, all->body_bytes);
+    return rc == -EPIPE ? 0 : rc;
+}
+
 /* A process that dies of it is found dead by what comes next. */
 static int send_setup(struct process *process, const struct process_options *options)
 {
     bool has_body = options->context && options->context_bytes != WEFT_POINTER;
     struct setup_head head = {
-        .enter = options->enter,
-        .leave = options->leave,
+        .enter = code_word((code *)options->enter, process->by_number),
+        .leave = code_word((code *)options->leave, process->by_number),
         .context = has_body ? NULL : (void *)options->context,
         .begun = process->begun,
         .has_body = has_body,
+        .memory_bytes_max = options->origin ? options->origin->memory_bytes_max : 0,
     };
     if (options->name)
         strncpy(head.name, options->name, sizeof head.name - 1);
@@ -134,7 +149,7 @@ int process_open(struct process **ret, const struct process_options *options)
     struct process *process = malloc(sizeof *process);
     if (!process)
         return -ENOMEM;
-    int fd = ask_for_process();
+    int control = origin_control(options->origin), fd = open_channel(control);
     if (fd < 0) {
         free(process);
         return fd;
@@ -142,14 +157,18 @@ int process_open(struct process **ret, const struct process_options *options)
     channel_init(&process->channel, fd);
     process->state = RUNNING;
     process->ready = false;
+    process->by_number = origin_by_number(options->origin);
     process->pid = -1;
     process->pidfd = -1;
     process->begun = NULL;
-    int rc = receive_start(process);
+    int rc = receive_start(process, control);
     if (rc == 0) {
         process->begun = weft_shared_alloc(64); /* a cache line of its own */
-        rc = send_setup(process, options);
+        if (options->origin)
+            rc = send_surroundings(process, options->origin);
     }
+    if (rc == 0)
+        rc = send_setup(process, options);
     if (rc < 0) { /* if it lives, it ends when the channel does, and the zygote reaps it */
         weft_shared_free(process->begun);
         descriptors_close(process->pidfd);
@@ -196,7 +215,7 @@ int process_ready(struct process *process, struct process_result *failure, weft_
 
 int process_send(struct process *process, weft_fn *fn, const weft_call *call)
 {
-    struct call_head head = { .fn = fn,
+    struct call_head head = { .fn = code_word((code *)fn, process->by_number),
                               .pointer = call->pointer,
                               .index = call->index,
                               .ret_bytes = call->ret_bytes,

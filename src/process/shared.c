@@ -37,6 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -49,6 +50,7 @@
 #include "process/process.h"
 #include "process/shared.h"
 #include "process/slabs.h"
+#include "process/zygote.h"
 
 #define RANGE_BYTES_MAX ((size_t)64 << 30)
 #define RANGE_BYTES_MIN ((size_t)1 << 20)
@@ -62,13 +64,14 @@
 
 /* At the beginning of the range. */
 struct header {
-    struct participants participants;
     struct units_shared units;
     struct slabs_shared slabs;
+    struct participants participants;
 };
 
 static struct header *header; /* constant after weft_init() */
 static size_t range_bytes;    /* likewise */
+static int range_fd = -1;     /* likewise; kept for processes that run the program again */
 
 /* ---- blocks */
 
@@ -98,14 +101,14 @@ static bool give(const void *memory)
 
 void *shared_alloc_dirty(size_t bytes)
 {
-    if (!header || bytes == 0 || bytes > BYTES_MAX)
+    if (!header || bytes == 0 || bytes > BYTES_MAX || zygote_is_strange())
         return NULL;
     return bytes <= SLAB_BLOCK_MAX ? slabs_take(bytes) : take_run(bytes, false);
 }
 
 void *weft_shared_alloc(size_t bytes)
 {
-    if (!header || bytes == 0 || bytes > BYTES_MAX)
+    if (!header || bytes == 0 || bytes > BYTES_MAX || zygote_is_strange())
         return NULL;
     if (bytes > SLAB_BLOCK_MAX)
         return take_run(bytes, true);
@@ -115,11 +118,24 @@ void *weft_shared_alloc(size_t bytes)
 
 void weft_shared_free(void *memory)
 {
-    if (!memory)
-        return;
+    if (!memory || zygote_is_strange())
+        return; /* in a fork of the user's own it is not this process's to free */
     bool ours = process_sees_memory(memory) && give(memory);
     assert(ours && "weft_shared_free: freed before, or not from weft_shared_alloc()");
     (void)ours;
+}
+
+size_t shared_block_bytes(const void *memory)
+{
+    if (!memory || !process_sees_memory(memory))
+        return 0;
+    size_t offset = (size_t)((const char *)memory - units.memory), unit = offset / UNIT_BYTES;
+    uint64_t meta = load_acquire(&slabs.metas[unit]); /* acquire: pairs with take_run() */
+    if (meta_what(meta) == META_TAIL)
+        return slabs_block_bytes(unit - meta_bits(meta), memory);
+    if (meta_what(meta) != META_RUN)
+        return slabs_block_bytes(unit, memory);
+    return offset % UNIT_BYTES ? 0 : meta_bits(meta) * UNIT_BYTES;
 }
 
 bool process_sees_memory(const void *address)
@@ -182,11 +198,25 @@ static size_t bytes_wanted(bool strict)
 
 /* ---- the range */
 
+/*
+ * Where the range should lie: where no system puts anything by itself, so that the place is free as
+ * well in a process that runs the program again, whose other addresses are drawn anew. (Programs
+ * and their heaps lie below 16 TiB or from 85 TiB on, libraries and stacks just below 128 TiB or
+ * more, AddressSanitizer's shadow below 33 TiB.) It is only a wish: with fewer addresses, or where
+ * another sanitizer forbids it, the kernel chooses.
+ */
+static void *place_wanted(void)
+{
+    uint64_t begin = UINT64_C(48) << 40, random = 0;
+    (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
+    return (void *)(uintptr_t)(begin + (random % 16384 << 30));
+}
+
 /* Maps addresses first, without access, so that nothing is touched if mlockall() wants to. */
 static void *map_bytes(int fd, size_t bytes)
 {
     int flags = MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
-    void *range = mmap(NULL, bytes, PROT_NONE, flags, fd, 0);
+    void *range = mmap(place_wanted(), bytes, PROT_NONE, flags, fd, 0);
     if (range == MAP_FAILED)
         return NULL;
     if (munlock(range, bytes) == 0 && mprotect(range, bytes, PROT_READ | PROT_WRITE) == 0)
@@ -255,13 +285,17 @@ int shared_open(void)
     int fd = has_file ? memfd_create("weft-shared", MFD_CLOEXEC) : -1;
     if (has_file && fd < 0)
         return -errno;
+    fd = descriptors_raise(fd);
+    if (has_file && fd < 0)
+        return fd;
     size_t bytes = bytes_wanted(strict);
     while (!open_range(fd, bytes, strict) && bytes > RANGE_BYTES_MIN)
         bytes /= 2;
-    if (fd >= 0)
-        close(fd); /* the mapping, and each child's, keeps the memory */
-    if (!header)
+    if (!header) {
+        descriptors_close(fd);
         return -ENOMEM;
+    }
+    range_fd = fd;
     shared_begin = (char *)header;
     shared_bytes = range_bytes;
     shared_alloc = weft_shared_alloc;
@@ -270,8 +304,37 @@ int shared_open(void)
     return 0;
 }
 
+struct shared_place shared_place(void)
+{
+    return (struct shared_place){ range_fd,      header,         range_bytes,
+                                  units.punches, units.reserves, participant_self };
+}
+
+int shared_adopt(const struct shared_place *place)
+{
+    int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    void *range = mmap(place->address, place->bytes, PROT_READ | PROT_WRITE, flags, place->fd, 0);
+    if (range == MAP_FAILED)
+        return -errno;
+    (void)madvise(range, place->bytes, MADV_DONTDUMP);
+    lay_out(range, place->bytes);
+    units.punches = place->punches;
+    units.reserves = place->reserves;
+    range_fd = place->fd;
+    range_bytes = place->bytes;
+    header = range;
+    shared_begin = range;
+    shared_bytes = place->bytes;
+    shared_alloc = weft_shared_alloc;
+    shared_free = weft_shared_free;
+    participants_adopt(&header->participants, place->participant);
+    return 0;
+}
+
 void shared_close(void)
 {
+    descriptors_close(range_fd);
+    range_fd = -1;
     participants_open(NULL);
     shared_begin = NULL;
     shared_bytes = 0;

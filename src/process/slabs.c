@@ -215,6 +215,19 @@ void *slabs_take(size_t bytes)
     return begin_slab(class);
 }
 
+size_t slabs_block_bytes(size_t unit, const void *block)
+{
+    uint64_t meta = load_relaxed(&slabs.metas[unit]); /* relaxed: the asker knows of the block */
+    size_t class = (size_t)meta_what(meta) - 1;
+    if (class >= SLAB_CLASSES)
+        return 0;
+    size_t offset = (size_t)((const char *)block - units_memory(unit));
+    size_t index = offset / block_bytes(class);
+    bool given = offset % block_bytes(class) == 0 && index < block_count(class) &&
+                 meta_bits(meta) >> index & 1;
+    return given ? block_bytes(class) : 0;
+}
+
 bool slabs_give(size_t unit, const void *block)
 {
     uint64_t *word = &slabs.metas[unit], meta = load_relaxed(word), left; /* relaxed: checked */

@@ -62,4 +62,7 @@ void *slabs_take(size_t bytes);
 /* Takes a block back that lies in the slab that begins at a unit. False: none was given there. */
 bool slabs_give(size_t unit, const void *block);
 
+/* The size of the block that is given and begins there, in the slab that begins at a unit; 0. */
+size_t slabs_block_bytes(size_t unit, const void *block);
+
 #endif

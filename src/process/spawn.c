@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "process/remote.h"
 #include "strand/thread.h"
@@ -16,6 +17,7 @@
 struct process_runner {
     struct runner runner;
     const weft_options *options;
+    struct process_origin *origin;
     struct thread_set watchers;
     uint64_t started; /* for names only */
 };
@@ -29,8 +31,10 @@ struct watch {
 
 static int admit(struct runner *runner, weft_fn *fn, const void *pointer)
 {
-    (void)runner;
-    return process_sees_code((const void *)fn) && process_sees_memory(pointer) ? 0 : -EFAULT;
+    const struct process_runner *self = (const struct process_runner *)runner;
+    return process_origin_sees_code(self->origin, (const void *)fn) && process_sees_memory(pointer)
+               ? 0
+               : -EFAULT;
 }
 
 /* Lets the process end by itself, as its call has. */
@@ -44,12 +48,25 @@ static void let_end(struct process_runner *runner, struct process *process)
     weft_scope_leave(&shield);
 }
 
+/* Whether the process has what the options ask for. If not, the call fails with its words. */
+static bool is_ready(struct watch *watch, struct remote *ret)
+{
+    struct process_result failure;
+    if (!watch->runner->origin || process_ready(watch->process, &failure, WEFT_FOREVER) != -ECHILD)
+        return true; /* or cancelled, or dead: remote_run() finds that out */
+    free(failure.result);
+    memcpy(watch->future->call.text, failure.text, sizeof failure.text);
+    *ret = (struct remote){ .fate = REMOTE_RETURNED, .status = failure.status };
+    return false;
+}
+
 static void watch_main(void *ctx)
 {
     struct watch *watch = ctx;
     struct remote remote;
     if (future_begin(watch->future)) {
-        remote_run(&remote, watch->process, watch->future, watch->runner->options);
+        if (is_ready(watch, &remote))
+            remote_run(&remote, watch->process, watch->future, watch->runner->options);
         future_leave_strand(watch->future);
         if (remote.usable)
             let_end(watch->runner, watch->process);
@@ -71,6 +88,7 @@ static int open_process(struct process_runner *runner, struct process **ret)
                                  .name = name,
                                  .context = runner->options->context,
                                  .context_bytes = runner->options->context_bytes,
+                                 .origin = runner->origin,
                              });
 }
 
@@ -101,6 +119,7 @@ static void close_runner(struct runner *base)
 {
     struct process_runner *runner = (struct process_runner *)base;
     thread_set_join(&runner->watchers);
+    process_origin_close(runner->origin);
     free(runner);
 }
 
@@ -120,6 +139,11 @@ int process_runner_open(struct runner **ret, const weft_options *options)
     if (!runner)
         return -ENOMEM;
     *runner = (struct process_runner){ .runner = { &process_runner_ops }, .options = options };
+    int rc = process_origin_open(&runner->origin, options);
+    if (rc < 0) {
+        free(runner);
+        return rc;
+    }
     thread_set_init(&runner->watchers, options->name, 0);
     *ret = &runner->runner;
     return 0;

@@ -65,7 +65,9 @@ static int borrow_runner(weft_group *group, weft_kind kind)
     group->borrowed = true;
     if (pools != kind || options->context_bytes)
         return -EINVAL;
-    return options->call_timeout_ns ? -ENOTSUP : 0; /* the pool's workers know the pool's only */
+    bool promises = options->call_timeout_ns || options->environment || options->directory ||
+                    options->memory_bytes_max;
+    return promises ? -ENOTSUP : 0; /* the pool's workers know the pool's only */
 }
 
 static int open_runner(weft_group *group, weft_kind kind)
