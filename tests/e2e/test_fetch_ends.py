@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from conftest import PATIENCE_S, not_emulated, tool_path
+from conftest import PATIENCE_S, not_emulated, sanitized, tool_path
 from fetching import (ENVIRONMENT, FAST, KINDS, command, fetch, kind, processes_of, read_terminal,
                       started, until, unused_port)  # noqa: F401 (kind is a fixture)
 
@@ -196,16 +196,10 @@ def peak_kib(kind, count, port):
     return peak
 
 
-def sanitized():
-    """Sanitizers keep freed memory for a while, which is not what is measured here."""
-    with open(tool_path(), "rb") as file:
-        return re.search(rb"__[atm]san_init", file.read())
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_twenty_thousand_urls_take_no_more_memory_than_two_thousand(kind):
     if sanitized():
-        pytest.skip("a sanitizer keeps freed memory")
+        pytest.skip("a sanitizer keeps freed memory for a while")
     port = unused_port()
     few, many = peak_kib(kind, 2000, port), peak_kib(kind, 20000, port)
     assert many < few + 2048
