@@ -8,7 +8,8 @@
  *
  * Whoever waits when an event is set returns, even if it is cleared again before that strand runs.
  * Valid when zeroed (not set), nothing to destroy. What is before a set happens before what is
- * after the waits that it ends.
+ * after the waits that it ends. In shared memory (weft_shared_alloc) all of this holds between
+ * processes; one that dies while it sets the event has set it or has not.
  */
 #ifndef WEFT_EVENT_H
 #define WEFT_EVENT_H

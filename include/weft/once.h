@@ -5,7 +5,9 @@
  *     static weft_once loaded = WEFT_ONCE_INIT;
  *     rc = weft_once_run(&loaded, load_table, &table);
  *
- * Valid when zeroed, nothing to destroy. What fn did happens before every return of 0.
+ * Valid when zeroed, nothing to destroy. What fn did happens before every return of 0. In shared
+ * memory (weft_shared_alloc) one process does it for all; if it dies in the middle, the next that
+ * comes or waits does it again, from the beginning.
  */
 #ifndef WEFT_ONCE_H
 #define WEFT_ONCE_H

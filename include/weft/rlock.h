@@ -3,7 +3,8 @@
  * weft/rlock.h: a lock that its owner may take again; Python's RLock.
  *
  * It counts: as many releases as acquisitions set it free, and only its owner may release it. Valid
- * when zeroed, nothing to destroy, even when held.
+ * when zeroed, nothing to destroy, even when held. In shared memory it works between processes, and
+ * tells of the death of an owner's process as a lock does (lock.h).
  */
 #ifndef WEFT_RLOCK_H
 #define WEFT_RLOCK_H
@@ -31,13 +32,18 @@ void weft_rlock_lock(weft_rlock *rlock);
 
 /*
  * Takes it once more.
- * Returns  0: owned; -ETIMEDOUT; -ECANCELED; -EOVERFLOW: taken 4294967295 times already.
+ * Returns  0: owned; -EOWNERDEAD: owned, once, but not recovered since an owner has died (only in
+ *          shared memory); -ETIMEDOUT; -ECANCELED; -EOVERFLOW: taken 4294967295 times already.
  * Blocks   until nobody else owns it; never for its owner.
  */
 int weft_rlock_acquire(weft_rlock *rlock, weft_deadline deadline) WEFT_USE;
 
 /* Gives it back once. Returns 0; -EPERM: the caller does not own it. */
 int weft_rlock_release(weft_rlock *rlock);
+
+/* Says that what it guards is in order again, as weft_lock_recover(). Returns 0; -EINVAL: the
+ * caller does not own it. */
+int weft_rlock_recover(weft_rlock *rlock);
 
 /* How often the caller has to release it; 0 unless the caller owns it. */
 uint32_t weft_rlock_depth(const weft_rlock *rlock);

@@ -10,6 +10,11 @@
  *
  * Permits go to waiters in the order of their coming. Valid when zeroed (no permits, unbounded),
  * nothing to destroy. A release happens before the acquisition that it allows.
+ *
+ * In shared memory (weft_shared_alloc) it works between processes. There a permit that was released
+ * is free until somebody takes it, and whoever runs may take it before one that has waited longer.
+ * Permits that a process has taken and not released when it dies are gone; one that it was about to
+ * take is not.
  */
 #ifndef WEFT_SEMAPHORE_H
 #define WEFT_SEMAPHORE_H
@@ -48,7 +53,8 @@ void weft_semaphore_init(weft_semaphore *semaphore, uint32_t value, uint32_t bou
 int weft_semaphore_acquire(weft_semaphore *semaphore, weft_deadline deadline) WEFT_USE;
 
 /*
- * Gives n permits, n of those that wait return with one each.
+ * Gives n permits; n of those that wait return with one each (in shared memory: or others come
+ * first).
  * Returns  0; -EOVERFLOW: more than the bound (or WEFT_SEMAPHORE_MAX), nothing was given; -EINVAL:
  *          n is 0.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base/futex.h: the kernel's wait on a word of this process, and a small lock made of it.
+ * base/futex.h: the kernel's wait on words, of this process or shared with others, and a small lock
+ * made of it.
  *
  * A guard protects a few instructions of the library's own. It is Drepper's mutex ("Futexes Are
  * Tricky", 2011) with one addition: somebody who must not wait (a signal handler) can leave a note,
@@ -8,6 +9,8 @@
  */
 #ifndef WEFT_BASE_FUTEX_H
 #define WEFT_BASE_FUTEX_H
+
+#include <stddef.h>
 
 #include <weft/time.h>
 
@@ -21,6 +24,32 @@ int futex_wait(const uint32_t *word, uint32_t value, weft_deadline deadline);
 
 /* Wakes up to n threads that sleep on the word. Only the address is used, never the memory. */
 void futex_wake(const uint32_t *word, int n);
+
+/* The same for a word that processes share, and those of all of them. Signal-safe. */
+void futex_wake_shared(const uint32_t *word, int n);
+
+/* One of several words to sleep on, laid out as the kernel wants it (futex_waitv(2)). */
+struct futex_place {
+    uint64_t value;
+    uint64_t word; /* its address */
+    uint32_t flags;
+    uint32_t reserved;
+};
+
+/* The most that one sleep takes. */
+enum { FUTEX_PLACES_MAX = 128 };
+
+struct futex_place futex_place(const uint32_t *word, uint32_t value, bool shared);
+
+/* Whether a word of the places no longer has its value. */
+bool futex_changed(const struct futex_place *places, size_t n);
+
+/*
+ * Sleeps while all words have their values, until one is woken or the deadline. The first is a
+ * shared one. Before Linux 5.16 all but that one are looked at every 10 ms only.
+ * Returns  0: woken, perhaps for no reason, or a value was another; -ETIMEDOUT.
+ */
+int futex_wait_any(const struct futex_place *places, size_t n, weft_deadline deadline);
 
 struct guard {
     uint32_t word; /* bits below; 0: free */

@@ -96,6 +96,8 @@ static ssize_t call(struct io_op *op, size_t size)
         return told(accept4(op->fd, op->address, op->address_size, op->flags));
     case IO_CONNECT:
         return connect_now(op);
+    case IO_FUTEX:
+        return -EOPNOTSUPP;
     }
     return -EINVAL;
 }

@@ -25,4 +25,8 @@ struct blocking_job {
  */
 int blocking_start(struct blocking_job *job);
 
+/* The same, but only if it need not wait for a thread that has other work; dropped is not called.
+ */
+int blocking_try(struct blocking_job *job);
+
 #endif

@@ -29,6 +29,7 @@
 #ifndef WEFT_IO_REACTOR_H
 #define WEFT_IO_REACTOR_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include <weft/time.h>
@@ -47,6 +48,9 @@ enum io_code {
     IO_SENDMSG, /* the same; MSG_NOSIGNAL is added */
     IO_ACCEPT,  /* address and address_size, or NULL; flags as accept4() */
     IO_CONNECT, /* address, *address_size */
+    IO_FUTEX,   /* data: size places (base/futex.h), all in shared memory; ends when one is woken
+                   or has changed (0 or more, or -EAGAIN). Where the reactor does not do it, it has
+                   ended at once with -EOPNOTSUPP */
 };
 
 #define IO_STREAM UINT64_MAX
@@ -71,7 +75,8 @@ struct io_op {
     struct strand *strand;          /* for done(): who waits; the reactor does not look at it */
 
     /* Set by the reactor before the end: what the system call would return, or -errno. EINTR and
-       EAGAIN are not among them. -ECANCELED: cancel() was in time, nothing has happened. */
+       EAGAIN (but of IO_FUTEX) are not among them. -ECANCELED: cancel() was in time, nothing has
+       happened. */
     ssize_t result;
 
     /* The reactor's: */
@@ -136,6 +141,7 @@ struct reactor_ops {
 struct reactor {
     const struct reactor_ops *ops;
     uint64_t under_way; /* how many operations are the reactor's */
+    bool futexes;       /* does IO_FUTEX; constant */
 };
 
 extern const struct reactor_ops uring_reactor;

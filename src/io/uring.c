@@ -45,6 +45,7 @@
 
 #include "io/attempt.h"
 #include "io/fault.h"
+#include "io/uring_fill.h"
 #include "io/waker.h"
 
 enum {
@@ -102,46 +103,6 @@ static struct io_uring_sqe *entry(struct uring *u, struct io_op *op)
     return io_uring_get_sqe(&u->ring);
 }
 
-static void fill(struct io_uring_sqe *sqe, const struct io_op *op, unsigned size)
-{
-    switch (op->code) {
-    case IO_POLL:
-        io_uring_prep_poll_add(sqe, op->fd, (unsigned)op->flags);
-        break;
-    case IO_READ:
-        io_uring_prep_read(sqe, op->fd, op->data, size, op->offset);
-        break;
-    case IO_WRITE:
-        io_uring_prep_write(sqe, op->fd, op->data, size, op->offset);
-        break;
-    case IO_WRITEV:
-        io_uring_prep_writev(sqe, op->fd, op->message->msg_iov, (unsigned)op->message->msg_iovlen,
-                             op->offset);
-        break;
-    case IO_SYNC:
-        io_uring_prep_fsync(sqe, op->fd, 0);
-        break;
-    case IO_RECV:
-        io_uring_prep_recv(sqe, op->fd, op->data, size, op->flags);
-        break;
-    case IO_SEND:
-        io_uring_prep_send(sqe, op->fd, op->data, size, op->flags | MSG_NOSIGNAL);
-        break;
-    case IO_RECVMSG:
-        io_uring_prep_recvmsg(sqe, op->fd, op->message, (unsigned)op->flags);
-        break;
-    case IO_SENDMSG:
-        io_uring_prep_sendmsg(sqe, op->fd, op->message, (unsigned)op->flags | MSG_NOSIGNAL);
-        break;
-    case IO_ACCEPT:
-        io_uring_prep_accept(sqe, op->fd, op->address, op->address_size, op->flags);
-        break;
-    case IO_CONNECT:
-        io_uring_prep_connect(sqe, op->fd, op->address, *op->address_size);
-        break;
-    }
-}
-
 static void fill_operation(struct io_uring_sqe *sqe, struct io_op *op)
 {
     int forced = fault(FAULT_OP, op);
@@ -152,7 +113,7 @@ static void fill_operation(struct io_uring_sqe *sqe, struct io_op *op)
     if (forced < 0)
         io_uring_prep_nop(sqe);
     else
-        fill(sqe, op, (unsigned)size);
+        uring_fill(sqe, op, (unsigned)size);
 }
 
 /* What has to come before the operation is tried again. */
@@ -200,6 +161,10 @@ static int start(struct reactor *reactor, struct io_op *op)
 {
     struct uring *u = of(reactor);
     op->state[0] = op->state[2] = 0;
+    if (op->code == IO_FUTEX && !u->base.futexes) {
+        op->result = -EOPNOTSUPP;
+        return 1;
+    }
     if (!is_unix_connect(op))
         submit(u, op);
     else if (connect_unix(u, op))
@@ -295,6 +260,8 @@ static bool resume(struct uring *u, struct io_op *op, int result)
 /* The operation did not go through, but may yet. False: the result is final. */
 static bool goes_on(struct uring *u, struct io_op *op, int result)
 {
+    if (op->code == IO_FUTEX)
+        return false;
     if (result == -EAGAIN)
         pause_first(u, op);
     else if (result == -EINTR || (result == -ECONNABORTED && op->code == IO_ACCEPT))
@@ -513,6 +480,7 @@ static int open_kernel(struct uring *u, int version)
     }
     if (version < 511)
         u->ring.features &= ~(unsigned)IORING_FEAT_EXT_ARG;
+    u->base.futexes = version >= 607 && uring_has_futexes(&u->ring);
     u->multishot =
         version >= 513 && u->ring.features & IORING_FEAT_RSRC_TAGS; /* both came in 5.13 */
     rc = waker_open(&u->waker);

@@ -35,6 +35,12 @@
  * woken the strand takes the lock, and so may wait once more while the node is still there: that is
  * why waits are numbered, and a node stands for one of them only.
  *
+ * Words in shared memory need no table: their nodes are not queued, and a strand whose wait has
+ * some sleeps by sleep_shared(), which watches the words themselves, with the kernel's help, and
+ * the death epoch (base/participants.h). What it finds decides the wait as a waker would, from the
+ * strand's own side. A strand that leaves such a wait for another reason may have been woken
+ * through the word at the same time; a primitive that wakes one at a time passes that on.
+ *
  * Lock order: a guard of one bucket is the innermost lock; nothing else is taken under it. Wake
  * order: the order of queueing, per word.
  *
@@ -51,8 +57,8 @@
 
 struct park_bucket park_buckets[1 << PARK_BUCKET_BITS];
 
-/* Decides a queued node's wait as woken. Under the guard, or the lock of the node's queue. */
-static bool decide_woken(struct park_node *node)
+/* A queued node's: under the guard, or the lock of the node's queue. */
+bool park_decide_woken(struct park_node *node)
 {
     struct strand *strand = node->strand;
     uint32_t now = load_relaxed(&strand->decision); /* a first guess: the swap decides */
@@ -75,7 +81,7 @@ static void unqueue(struct park_bucket *bucket, struct park_node *node)
 /* Decides a queued node's wait as woken, and if that succeeds unqueues it. Under the guard. */
 static bool claim(struct park_bucket *bucket, struct park_node *node)
 {
-    if (!decide_woken(node))
+    if (!park_decide_woken(node))
         return false;
     unqueue(bucket, node);
     return true;
@@ -120,10 +126,17 @@ static bool enqueue(struct park_node *node)
     return same;
 }
 
+/* A look that spares the sleep, in which the kernel looks again. */
+static bool shared_changed(const struct park_node *node)
+{
+    /* acquire: pairs with whatever release changed it */
+    return load_acquire(node->word) != node->value || death_epoch() != node->epoch;
+}
+
 static void dequeue(struct park_node *node)
 {
-    if (!node->word)
-        return; /* the caller will, under its lock */
+    if (!node->word || node->shared)
+        return; /* the caller will, under its lock; or there is nothing to undo */
     struct park_bucket *bucket = park_bucket_of(node->word);
     guard_lock(&bucket->guard);
     if (node->queued)
@@ -150,7 +163,7 @@ static bool begin(struct strand *self, struct park_node *nodes, size_t n, bool c
         if (!node->word)
             continue; /* the caller has queued it, and holds the lock */
         node->queued = false;
-        if (!enqueue(node))
+        if (node->shared ? shared_changed(node) : !enqueue(node))
             return strand_decide(self, STRAND_CHANGED);
     }
     /* With the canceller's bit and its look at the decision (cancel.c), and with a change of a word
@@ -179,6 +192,14 @@ static int result(struct strand *self, const struct park_node *nodes, weft_scope
     }
 }
 
+static bool any_shared(const struct park_node *nodes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i].shared)
+            return true;
+    return false;
+}
+
 int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
                    void (*then)(void *ctx), void *ctx)
 {
@@ -196,7 +217,10 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
     if (!own_decision) {
         if (then && queued == n)
             then(ctx);
-        self->ops->sleep(self, deadline);
+        if (any_shared(nodes, queued))
+            self->ops->sleep_shared(self, nodes, queued, deadline);
+        else
+            self->ops->sleep(self, deadline);
     }
     for (size_t i = 0; i < queued; i++)
         /* relaxed: this strand knows that it is decided */
@@ -217,6 +241,40 @@ bool park_end(struct strand *strand)
         return false;
     strand->ops->wake(strand);
     return true;
+}
+
+void park_wake_shared(const uint32_t *word, int n)
+{
+    futex_wake_shared(word, n);
+}
+
+size_t park_places(const struct park_node *nodes, size_t n, struct futex_place *ret_places)
+{
+    size_t count = 0;
+    uint32_t epoch = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!nodes[i].shared)
+            continue;
+        epoch = nodes[i].epoch; /* the same for all, as begin() has seen */
+        ret_places[count++] = futex_place(nodes[i].word, nodes[i].value, true);
+    }
+    ret_places[count++] = futex_place(&participants->epoch, epoch, true);
+    return count;
+}
+
+struct park_node *park_changed(struct park_node *nodes, size_t n)
+{
+    struct park_node *first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct park_node *node = &nodes[i];
+        if (!node->shared)
+            continue;
+        if (load_acquire(node->word) != node->value) /* as shared_changed() */
+            return node;
+        if (!first)
+            first = node;
+    }
+    return first;
 }
 
 /* What a wake-up is looking for. */
@@ -292,7 +350,7 @@ bool park_claim_first(struct list *queue, struct list *claimed)
 {
     LIST_FOREACH (link, queue) {
         struct park_node *node = CONTAINER(link, struct park_node, link);
-        if (!decide_woken(node))
+        if (!park_decide_woken(node))
             continue; /* its strand is about to take it out */
         list_remove(link);
         node->queued = false;

@@ -6,11 +6,17 @@
  * deadline, cancellably; others wake waiters of a word, first come, first woken. A wake-up is never
  * lost: who changes a word and then wakes it finds every strand that saw the old value. What a
  * waker did before happens before the return of the wait that it ended.
+ *
+ * Words in memory that processes share are waited for beside others, by nodes marked `shared`.
+ * Nobody queues those: the sleep watches the word itself, so that other processes can wake it. Such
+ * a wait may end for nothing, and does at the death of any process, so whoever is waiting looks
+ * again.
  */
 #ifndef WEFT_PARK_PARK_H
 #define WEFT_PARK_PARK_H
 
 #include "base/list.h"
+#include "base/participants.h"
 #include "park/strand.h"
 
 #define PARK_NODES_MAX 64
@@ -48,12 +54,21 @@ struct park_node {
     uint32_t token;        /* what the waker says, valid once woken by this node */
     bool postable;         /* park_post() wakes it */
     bool retries;          /* park_nudge() wakes it: it copes with a wake-up for nothing */
+    bool shared;           /* the word is in shared memory: park_wake_shared() wakes it */
+    uint32_t epoch;        /* shared: the death epoch, read before what made the caller wait */
     bool queued;           /* guarded by the bucket, or the queue's lock */
     struct list link;      /* the same; after that the waker's */
     struct strand *strand; /* set by the wait, as is the next */
     uint32_t wait;         /* its number */
     int64_t since_ns;      /* for the primitive: when this strand began to wait */
 };
+
+/* A node for a word in shared memory. */
+static inline struct park_node park_shared_node(const uint32_t *word, uint32_t value,
+                                                uint32_t epoch)
+{
+    return (struct park_node){ .word = word, .value = value, .shared = true, .epoch = epoch };
+}
 
 /* Flags of a wait. */
 enum {
@@ -79,6 +94,12 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
  * Returns  true: the wait returns 0; false: it has ended otherwise, or the strand does not wait.
  */
 bool park_end(struct strand *strand);
+
+/*
+ * Makes up to n waiters of a word in shared memory look at it, of whatever process. The word has
+ * been changed. Only its address is used. Signal-safe.
+ */
+void park_wake_shared(const uint32_t *word, int n);
 
 /* Wakes up to max waiters of a word, with a token. Returns how many. */
 uint32_t park_wake(const uint32_t *word, uint32_t max, uint32_t token);
@@ -124,5 +145,17 @@ void park_resume(struct list *claimed, uint32_t token);
  * signal handler; never waits.
  */
 void park_post(const uint32_t *word);
+
+/* ---- for those who put strands to sleep (struct strand_ops) */
+
+/* Decides a wait as woken through a node. False: it has been decided already. */
+bool park_decide_woken(struct park_node *node);
+
+/* Fills in what a sleep with shared nodes must watch: their words and the death epoch. How many. */
+enum { PARK_PLACES_MAX = PARK_NODES_MAX + 1 };
+size_t park_places(const struct park_node *nodes, size_t n, struct futex_place *ret_places);
+
+/* The first shared node whose word has changed; if none has, the first shared one. */
+struct park_node *park_changed(struct park_node *nodes, size_t n);
 
 #endif

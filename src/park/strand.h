@@ -34,6 +34,14 @@ struct strand_ops {
     void (*sleep)(struct strand *self, weft_deadline deadline);
 
     /*
+     * The same for a wait of which some nodes are shared: returns also when one of their words has
+     * changed or was woken, or a process has died, and the wait could be decided so: STRAND_WOKEN
+     * through one of them.
+     */
+    void (*sleep_shared)(struct strand *self, struct park_node *nodes, size_t n,
+                         weft_deadline deadline);
+
+    /*
      * Gives the strand its token. Called by any strand; never waits. The record may be gone as soon
      * as the token is there, so that is the last write to it.
      */

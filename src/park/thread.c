@@ -8,6 +8,9 @@
  *       \                 \----time is up, and it decides that---/
  *        \-------------wake---------------/
  *
+ * When some nodes of its wait are shared, it sleeps on their words as well, and decides by itself
+ * what an end of that sleep without a token means.
+ *
  * After the swap to TOKEN the thread may return, end, and its record be unmapped while the waker is
  * still on its way into futex_wake(). That is harmless: the kernel uses only the address, and at
  * worst wakes a stranger that sleeps on a futex there, as every futex user must expect.
@@ -16,7 +19,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "park/strand.h"
+#include "park/park.h"
 
 enum { TOKEN_EMPTY, TOKEN_THERE, TOKEN_SLEEPING };
 
@@ -68,6 +71,40 @@ static void thread_sleep(struct strand *self, weft_deadline deadline)
     (void)swap_acq_rel(&self->token, TOKEN_EMPTY);
 }
 
+/* Sleeps on the token and on what the nodes are about. As futex_wait_any(). */
+static int sleep_on(struct strand *self, const struct park_node *nodes, size_t n,
+                    weft_deadline deadline)
+{
+    struct futex_place places[PARK_PLACES_MAX + 1];
+    size_t count = park_places(nodes, n, places);
+    places[count] = futex_place(&self->token, TOKEN_SLEEPING, false);
+    return futex_wait_any(places, count + 1, deadline);
+}
+
+/* Decides what a sleep that has ended so means. False: it was decided elsewhere, a token comes. */
+static bool decide(struct strand *self, struct park_node *nodes, size_t n, int rc)
+{
+    if (rc == -ETIMEDOUT)
+        return strand_decide(self, STRAND_TIMED_OUT);
+    struct park_node *node = park_changed(nodes, n);
+    node->token = 0;
+    return park_decide_woken(node);
+}
+
+static void thread_sleep_shared(struct strand *self, struct park_node *nodes, size_t n,
+                                weft_deadline deadline)
+{
+    uint32_t token = TOKEN_EMPTY;
+    /* The orders are those of thread_sleep(). */
+    if (cas_release(&self->token, &token, TOKEN_SLEEPING)) {
+        int rc = sleep_on(self, nodes, n, deadline);
+        if (load_acquire(&self->token) != TOKEN_SLEEPING || !decide(self, nodes, n, rc))
+            while (load_acquire(&self->token) == TOKEN_SLEEPING)
+                futex_wait(&self->token, TOKEN_SLEEPING, WEFT_FOREVER);
+    }
+    (void)swap_acq_rel(&self->token, TOKEN_EMPTY);
+}
+
 static void thread_wake(struct strand *strand)
 {
     uint32_t *token = &strand->token;
@@ -96,6 +133,7 @@ static bool thread_may_spin(struct strand *self)
 
 const struct strand_ops thread_ops = {
     .sleep = thread_sleep,
+    .sleep_shared = thread_sleep_shared,
     .wake = thread_wake,
     .post = thread_wake,
     .yield = thread_yield,

@@ -26,6 +26,7 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "base/participants.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
 #include "process/process.h"
@@ -63,9 +64,10 @@ static int receive(struct process *process, const weft_deadline *deadline)
     if (process->state != RUNNING || zygote_is_strange())
         return -EPIPE;
     int rc = channel_receive(&process->channel, deadline);
-    if (rc == -EPIPE)
+    if (rc == -EPIPE) {
         process->state = LOST;
-    else if (rc == 0 && process->channel.first.type == CHANNEL_END) {
+        participant_bury_pid(process->pid); /* in the zygote's stead */
+    } else if (rc == 0 && process->channel.first.type == CHANNEL_END) {
         note_end(process, (int)process->channel.first.value);
         rc = -EPIPE;
     }
@@ -140,6 +142,7 @@ int process_open(struct process **ret, const struct process_options *options)
     channel_init(&process->channel, fd);
     process->state = RUNNING;
     process->ready = false;
+    process->pid = -1;
     process->pidfd = -1;
     process->begun = NULL;
     int rc = receive_start(process);

@@ -38,6 +38,8 @@
 #include <weft/program.h>
 
 #include "base/atomic.h"
+#include "base/participants.h"
+#include "base/shared_range.h"
 #include "process/descriptors.h"
 #include "process/process.h"
 #include "process/shared.h"
@@ -62,6 +64,7 @@ enum { GIVEN = 0x67697665, FREE = 0x66726565 }; /* words that are unlikely in ot
 
 /* At the beginning of the range. */
 struct header {
+    struct participants participants;
     uint64_t top; /* offset of what is not carved yet; only grows */
     uint64_t heads[CLASSES];
 };
@@ -266,11 +269,19 @@ int shared_open(void)
     range_bytes = bytes;
     header = range;
     header->top = sizeof *header;
+    shared_begin = range;
+    shared_bytes = bytes;
+    shared_alloc = weft_shared_alloc;
+    shared_free = weft_shared_free;
+    participants_open(&header->participants);
     return 0;
 }
 
 void shared_close(void)
 {
+    participants_open(NULL);
+    shared_begin = NULL;
+    shared_bytes = 0;
     munmap(header, range_bytes);
     header = NULL;
     range_bytes = 0;

@@ -25,6 +25,9 @@
  * SIGTERM to the whole group leaves it to the program to end. Only this process ever signals its
  * children by id; they are unreaped at that time, so no id is ever somebody else's.
  *
+ * What the dead have left half done in shared memory, the living find by the death epoch
+ * (base/participants.h): the zygote gives each child its number there, and buries it.
+ *
  * Owners are known by the id that the kernel attaches to a request. Requests are read before the
  * dead are reaped, so a request of a process that has died since is still known for what it is.
  */
@@ -39,6 +42,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/participants.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
 #include "process/worker.h"
@@ -46,9 +50,10 @@
 
 struct child {
     pid_t pid, owner;
-    int channel; /* the child's end */
-    int status;  /* once ended */
-    bool ended;  /* reaped, and the owner not told yet */
+    uint32_t participant; /* in shared memory */
+    int channel;          /* the child's end */
+    int status;           /* once ended */
+    bool ended;           /* reaped, and the owner not told yet */
 };
 
 enum { POLL_CONTROL, POLL_PROGRAM, POLL_SIGNAL, POLL_CHILDREN };
@@ -65,8 +70,10 @@ static size_t count, room;
 
 /* ---- the child, up to its first own instruction */
 
-__attribute__((noreturn)) static void become_child(const int descriptors[ZYGOTE_DESCRIPTORS])
+__attribute__((noreturn)) static void become_child(const int descriptors[ZYGOTE_DESCRIPTORS],
+                                                   uint32_t participant)
 {
+    participant_self = participant;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != own_id)
         _exit(EXIT_FAILURE); /* it died before we asked for the signal */
@@ -117,12 +124,22 @@ static int start(const struct ucred *who, const int descriptors[ZYGOTE_DESCRIPTO
         return EPERM; /* a child is what the program was, which may be more than it is now */
     if (!reserve_child())
         return ENOMEM;
+    uint32_t participant = participant_add();
+    if (!participant)
+        return EAGAIN;
     pid_t pid = zygote_fork();
     if (pid == 0)
-        become_child(descriptors);
-    if (pid < 0)
-        return errno;
-    children[count++] = (struct child){ pid, who->pid, descriptors[ZYGOTE_CHANNEL], 0, false };
+        become_child(descriptors, participant);
+    if (pid < 0) {
+        int error = errno;
+        participant_bury(participant);
+        return error;
+    }
+    participant_is_process(participant, pid);
+    children[count++] = (struct child){ .pid = pid,
+                                        .owner = who->pid,
+                                        .participant = participant,
+                                        .channel = descriptors[ZYGOTE_CHANNEL] };
     return 0;
 }
 
@@ -209,6 +226,7 @@ static void reap(void)
             if (children[i].pid == pid && !children[i].ended) {
                 children[i].ended = true;
                 children[i].status = status;
+                participant_bury(children[i].participant);
             }
         kill_processes_of(pid);
     }

@@ -17,6 +17,7 @@
 
 #include "park/park.h"
 #include "sync/rlock.h"
+#include "sync/shared_lock.h"
 
 void weft_condition_init(weft_condition *condition)
 {
@@ -41,14 +42,12 @@ static void release(void *ctx)
     held->released = true;
 }
 
-static void take_again(struct held *held)
+/* Returns as lock_take_again(). */
+static int take_again(struct held *held)
 {
     if (!held->released)
-        return;
-    if (held->rlock)
-        rlock_take_all(held->rlock, held->depth);
-    else
-        weft_lock_lock(held->lock);
+        return 0;
+    return held->rlock ? rlock_take_all(held->rlock, held->depth) : lock_take_again(held->lock);
 }
 
 static int wait_held(weft_condition *condition, struct held *held, weft_deadline deadline)
@@ -59,8 +58,8 @@ static int wait_held(weft_condition *condition, struct held *held, weft_deadline
         store_relaxed(&condition->waiters, 1); /* relaxed: park looks again under the guard */
         rc = park_wait_then(&node, 1, deadline, 0, release, held);
     } while (rc == -EAGAIN); /* a notify found nobody and has cleared it in between */
-    take_again(held);
-    return rc < 0 ? rc : 0;
+    int taken = take_again(held);
+    return taken < 0 ? taken : rc < 0 ? rc : 0;
 }
 
 int weft_condition_wait(weft_condition *condition, weft_lock *lock, weft_deadline deadline)

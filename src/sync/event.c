@@ -15,9 +15,12 @@
  * finds it set may return and drop it. So if there may be waiters, they are claimed first, and the
  * swap is made under the bucket's guard. Only a signal handler, which may not wait for that guard,
  * sets the event and then looks for waiters, by its address, waking those whose word has changed.
+ * In shared memory that is how all set it: the kernel wakes by address. If the setter dies before,
+ * the death epoch wakes all who wait, and each looks whether its word has changed.
  */
 #include <errno.h>
 
+#include "base/shared_range.h"
 #include "sync/event.h"
 
 enum { SET = 1, WAITERS = 2, ONE_SET = 4 };
@@ -49,8 +52,28 @@ static void set_decide(struct park_found *found, void *ctx)
     }
 }
 
+/* Sets it. True: somebody may wait. */
+static bool set_word(weft_event *event)
+{
+    uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
+    while (!cas_seq_cst(&event->word[0], &word, after_set(word))) {
+    }
+    return word & WAITERS;
+}
+
+/* In shared memory, signal-safe. */
+static void set_shared(weft_event *event)
+{
+    if (set_word(event))
+        park_wake_shared(&event->word[0], INT32_MAX);
+}
+
 void weft_event_set(weft_event *event)
 {
+    if (is_shared(event)) {
+        set_shared(event);
+        return;
+    }
     uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
     while (!(word & WAITERS))
         if (cas_seq_cst(&event->word[0], &word, after_set(word)))
@@ -61,10 +84,9 @@ void weft_event_set(weft_event *event)
 void weft_event_post(weft_event *event)
 {
     int saved = errno;
-    uint32_t word = load_relaxed(&event->word[0]); /* a first guess: the swap decides */
-    while (!cas_seq_cst(&event->word[0], &word, after_set(word))) {
-    }
-    if (word & WAITERS)
+    if (is_shared(event))
+        set_shared(event);
+    else if (set_word(event))
         park_post(&event->word[0]);
     errno = saved;
 }
@@ -81,11 +103,14 @@ bool weft_event_is_set(const weft_event *event)
 
 bool event_arm(weft_event *event, struct park_node *node)
 {
+    uint32_t epoch = death_epoch();
     uint32_t word = load_acquire(&event->word[0]); /* pairs with the release in set() */
     /* relaxed: publishes nothing; park checks the word again under the guard */
     while (!(word & (SET | WAITERS)) && !cas_relaxed(&event->word[0], &word, word | WAITERS))
         word = load_acquire(&event->word[0]); /* as above */
     *node = (struct park_node){ .word = &event->word[0], .value = word, .postable = true };
+    node->shared = is_shared(event);
+    node->epoch = epoch;
     if (word & SET)
         return true;
     node->value |= WAITERS;
@@ -104,10 +129,14 @@ int weft_event_wait(weft_event *event, weft_deadline deadline)
     if (deadline.ns <= 0)
         return -ETIMEDOUT;
     struct park_node node;
-    int rc = event_arm(event, &node) ? 0 : park_wait(&node, 1, deadline, 0);
-    if (rc == -EAGAIN) {
-        (void)load_acquire(&event->word[0]); /* pairs with the release in set() */
-        return 0; /* the word only leaves the value of an unset event by a set */
+    if (event_arm(event, &node))
+        return 0;
+    for (;;) {
+        int rc = park_wait(&node, 1, deadline, 0);
+        if (rc < 0 && rc != -EAGAIN)
+            return rc;
+        if ((rc == 0 && !node.shared) || event_was_set(&node))
+            return 0;               /* the word only leaves the value of an unset event by a set */
+        node.epoch = death_epoch(); /* a shared wait ended for nothing: it goes on */
     }
-    return rc < 0 ? rc : 0;
 }

@@ -42,6 +42,8 @@
  * waiter does not starve, a release that finds that the first waiter has waited for HANDOFF_NS
  * gives it the lock: HELD stays set and the token says so.
  *
+ * All of this is for a lock in private memory; one in shared memory is another (shared_lock.c).
+ *
  * Sources: Go's sync.Mutex (spinners that hold off wake-ups, hand-over after 1 ms), nsync
  * (designated waker), WebKit's WTF::Lock (release under the bucket's guard), Dice, Huang and Yang,
  * "Asymmetric Dekker Synchronization" (2001).
@@ -51,7 +53,9 @@
 #include <weft/lock.h>
 
 #include "base/fence.h"
+#include "base/shared_range.h"
 #include "park/park.h"
+#include "sync/shared_lock.h"
 
 enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1023 * RUSH_ONE /* all bits */ };
 
@@ -181,12 +185,16 @@ static int lock_slow(weft_lock *lock, weft_deadline deadline, unsigned flags)
 
 void weft_lock_lock(weft_lock *lock)
 {
-    if (!take_free(lock))
+    if (is_shared(lock))
+        (void)shared_lock_take(lock, WEFT_FOREVER, PARK_SHIELDED);
+    else if (!take_free(lock))
         (void)lock_slow(lock, WEFT_FOREVER, PARK_SHIELDED);
 }
 
 int weft_lock_acquire(weft_lock *lock, weft_deadline deadline)
 {
+    if (is_shared(lock))
+        return shared_lock_take(lock, deadline, 0);
     if (take_free(lock))
         return 0;
     if (deadline.ns > 0)
@@ -243,6 +251,8 @@ static int release_slow(weft_lock *lock, uint32_t word)
 
 int weft_lock_release(weft_lock *lock)
 {
+    if (is_shared(lock))
+        return shared_lock_release(lock);
     uint32_t word = load_relaxed(&lock->word); /* HELD cannot vanish: the caller holds it */
     if (!(word & HELD) || (word & AWAKE) || park_maybe_waited_for(&lock->word))
         return release_slow(lock, word);
@@ -258,7 +268,14 @@ int weft_lock_release(weft_lock *lock)
     return 0;
 }
 
+int weft_lock_recover(weft_lock *lock)
+{
+    if (is_shared(lock))
+        return shared_lock_recover(lock);
+    return weft_lock_locked(lock) ? 0 : -EINVAL;
+}
+
 bool weft_lock_locked(const weft_lock *lock)
 {
-    return load_relaxed(&lock->word) & HELD; /* relaxed: an answer about some moment */
+    return load_relaxed(&lock->word) & HELD; /* relaxed: some moment's. The bit of both kinds */
 }

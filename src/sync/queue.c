@@ -10,6 +10,8 @@
  * another may have been faster. It tries this queue before anything else it may select on, so that
  * the wake-up meant for the item is not lost on a strand that goes away with something else.
  *
+ * A queue that was opened with WEFT_SHARED lies in shared memory and is another: shared_queue.c.
+ *
  * Semantics: CPython's queue.Queue, shutdown included. Waiters: as in Go's channels.
  */
 #include <errno.h>
@@ -18,8 +20,10 @@
 
 #include <weft/lock.h>
 
+#include "base/shared_range.h"
 #include "sync/queue.h"
 #include "sync/ready_fd.h"
+#include "sync/shared_queue.h"
 #include "sync/signal.h"
 
 #define ITEM_BYTES_MAX  ((size_t)1 << 20)
@@ -41,9 +45,11 @@ struct weft_queue {
 
 int weft_queue_open(weft_queue **ret_queue, size_t item_bytes, size_t items_max, unsigned flags)
 {
-    if (flags || !item_bytes || item_bytes > ITEM_BYTES_MAX || !items_max ||
+    if (flags & ~WEFT_SHARED || !item_bytes || item_bytes > ITEM_BYTES_MAX || !items_max ||
         items_max > QUEUE_BYTES_MAX / item_bytes)
         return -EINVAL;
+    if (flags & WEFT_SHARED)
+        return shared_queue_open((struct shared_queue **)ret_queue, item_bytes, items_max);
     weft_queue *queue = calloc(1, sizeof *queue);
     if (!queue)
         return -ENOMEM;
@@ -60,10 +66,20 @@ int weft_queue_open(weft_queue **ret_queue, size_t item_bytes, size_t items_max,
     return 0;
 }
 
+/* The queue as the one in shared memory that it is; NULL: it is private. */
+static struct shared_queue *shared(const weft_queue *queue)
+{
+    return is_shared(queue) ? (struct shared_queue *)queue : NULL;
+}
+
 void weft_queue_close(weft_queue *queue)
 {
     if (!queue)
         return;
+    if (shared(queue)) {
+        shared_queue_close(shared(queue));
+        return;
+    }
     ready_fd_close(&queue->ready);
     free(queue->ring);
     free(queue);
@@ -199,11 +215,15 @@ static int transfer(weft_queue *queue, bool get, void *item, weft_deadline deadl
 
 int weft_queue_put(weft_queue *queue, const void *item, weft_deadline deadline)
 {
+    if (shared(queue))
+        return shared_queue_put(shared(queue), item, deadline);
     return transfer(queue, false, (void *)item, deadline); /* which is only read */
 }
 
 int weft_queue_get(weft_queue *queue, void *ret_item, weft_deadline deadline)
 {
+    if (shared(queue))
+        return shared_queue_get(shared(queue), ret_item, deadline);
     return transfer(queue, true, ret_item, deadline);
 }
 
@@ -216,6 +236,10 @@ static bool done(weft_queue *queue, size_t n)
 
 void weft_queue_shutdown(weft_queue *queue, bool discard)
 {
+    if (shared(queue)) {
+        shared_queue_shutdown(shared(queue), discard);
+        return;
+    }
     bool all_done = false;
     struct list woken = LIST_INIT(woken);
     weft_lock_lock(&queue->lock);
@@ -235,6 +259,8 @@ void weft_queue_shutdown(weft_queue *queue, bool discard)
 
 int weft_queue_task_done(weft_queue *queue)
 {
+    if (shared(queue))
+        return shared_queue_task_done(shared(queue));
     weft_lock_lock(&queue->lock);
     int rc = queue->unfinished > queue->count ? 0 : -EINVAL;
     bool all_done = rc == 0 && done(queue, 1);
@@ -255,11 +281,15 @@ static int attempt_join(void *ctx)
 
 int weft_queue_join(weft_queue *queue, weft_deadline deadline)
 {
+    if (shared(queue))
+        return shared_queue_join(shared(queue), deadline);
     return signal_wait(&queue->all_done, attempt_join, queue, deadline, 0);
 }
 
 size_t weft_queue_count(const weft_queue *queue)
 {
+    if (shared(queue))
+        return shared_queue_count(shared(queue));
     weft_lock *lock = (weft_lock *)&queue->lock; /* the queue itself is not const */
     weft_lock_lock(lock);
     size_t count = queue->count;
@@ -269,6 +299,8 @@ size_t weft_queue_count(const weft_queue *queue)
 
 int weft_queue_fd(weft_queue *queue)
 {
+    if (shared(queue))
+        return -ENOTSUP;
     weft_lock_lock(&queue->lock);
     int fd = ready_fd_get(&queue->ready);
     weft_lock_release(&queue->lock);

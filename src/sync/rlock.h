@@ -8,7 +8,7 @@
 /* By the owner: releases it whatever its depth, which is returned. */
 uint32_t rlock_release_all(weft_rlock *rlock);
 
-/* Takes it, whatever it takes, to that depth. */
-void rlock_take_all(weft_rlock *rlock, uint32_t depth);
+/* Takes it, whatever it takes, to that depth. Returns as lock_take_again(). */
+int rlock_take_all(weft_rlock *rlock, uint32_t depth);
 
 #endif

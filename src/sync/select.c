@@ -13,18 +13,35 @@
  * The locks of queues are taken in the order of their addresses, so that no two strands wait for
  * each other. (Go's select does the same.)
  *
+ * A queue in shared memory has no such list of those that wait: it is armed as an event is, before
+ * it is tried again, and disarmed when the round is over, which passes a wake-up on that was not
+ * used.
+ *
  * What a case is on is known by its op: queues and events belong to this room, futures and groups
  * bring their own operations (waitable.h).
  */
 #include <errno.h>
 
+#include "base/shared_range.h"
 #include "sync/event.h"
 #include "sync/queue.h"
+#include "sync/shared_queue.h"
 #include "sync/waitable.h"
 
 static bool is_on_queue(const weft_case *what)
 {
     return what->op == WEFT_GET || what->op == WEFT_PUT;
+}
+
+/* On one with a list of those that wait. */
+static bool is_on_private_queue(const weft_case *what)
+{
+    return is_on_queue(what) && !is_shared(what->on.queue);
+}
+
+static struct shared_queue *shared_queue_of(const weft_case *what)
+{
+    return (struct shared_queue *)what->on.queue;
 }
 
 static struct waitable *waitable_of(const weft_case *what)
@@ -70,6 +87,8 @@ static void arm(weft_case *what, struct park_node *node)
 {
     if (what->op == WEFT_SET)
         (void)event_arm(what->on.event, node); /* tried again anyway */
+    else if (is_on_queue(what))
+        shared_queue_wait_for(shared_queue_of(what), what->op == WEFT_GET, node);
     else
         waitable_of(what)->ops->arm(waitable_of(what), node);
 }
@@ -142,7 +161,7 @@ static void add_cases(struct round *round, size_t n)
         if (!what->on.queue)
             continue;
         round->indices[round->n] = i;
-        if (is_on_queue(what))
+        if (is_on_private_queue(what))
             add_queue(round, what->on.queue);
         else
             arm(what, &round->nodes[round->n]);
@@ -171,7 +190,8 @@ static int try_again(struct round *round, bool queues, size_t from, struct list 
     for (size_t i = 0; i < round->n; i++) {
         size_t at = (from + i) % round->n;
         weft_case *what = case_of(round, at);
-        if (is_on_queue(what) == queues && (queues ? try_locked(what, woken) : try_case(what)))
+        if (is_on_private_queue(what) == queues &&
+            (queues ? try_locked(what, woken) : try_case(what)))
             return (int)at;
     }
     return -EAGAIN;
@@ -181,7 +201,7 @@ static void join_queues(struct round *round)
 {
     for (size_t i = 0; i < round->n; i++) {
         weft_case *what = case_of(round, i);
-        if (is_on_queue(what))
+        if (is_on_private_queue(what))
             queue_wait_for(what->on.queue, what->op == WEFT_GET, &round->nodes[i]);
     }
 }
@@ -191,13 +211,22 @@ static void leave_queues(struct round *round)
 {
     for (size_t i = 0; i < round->n; i++) {
         weft_case *what = case_of(round, i);
-        if (!is_on_queue(what) || !round->nodes[i].queued)
+        if (!is_on_private_queue(what) || !round->nodes[i].queued)
             continue;
         if (!round->locked)
             weft_lock_lock(queue_lock(what->on.queue));
         queue_wait_over(&round->nodes[i]);
         if (!round->locked)
             weft_lock_release(queue_lock(what->on.queue));
+    }
+}
+
+static void disarm_shared_queues(struct round *round)
+{
+    for (size_t i = 0; i < round->n; i++) {
+        weft_case *what = case_of(round, i);
+        if (is_on_queue(what) && is_shared(what->on.queue))
+            shared_queue_wait_over(shared_queue_of(what), what->op == WEFT_GET, &round->nodes[i]);
     }
 }
 
@@ -247,6 +276,7 @@ static int wait_round(weft_case *cases, size_t n, weft_deadline deadline, size_t
             park_resume(&woken, 0);
         }
     }
+    disarm_shared_queues(&round);
     return at < 0 ? at : (int)round.indices[at];
 }
 

@@ -9,11 +9,19 @@
  * there is none; it sets WAITERS first, and park checks the word again under the bucket's guard.
  * WAITERS may be set when nobody is parked (waits that ended otherwise); the next release clears
  * it.
+ *
+ * In shared memory nobody can take a permit for another, who might be dead: a release adds all of
+ * them to the word, clears WAITERS, and wakes as many sleepers as there are permits; they take them
+ * as everybody does. Whoever takes one after a sleep cannot know whether it was the last sleeper:
+ * if it leaves permits it wakes another, else it sets WAITERS again. So there are permits and
+ * sleepers at the same time only while somebody who is awake will look; should that one die, the
+ * death epoch wakes all, and should its wait end otherwise, it wakes another.
  */
 #include <errno.h>
 
 #include <weft/semaphore.h>
 
+#include "base/shared_range.h"
 #include "park/park.h"
 
 #define WAITERS UINT32_C(0x80000000)
@@ -46,8 +54,55 @@ static bool take(weft_semaphore *semaphore, uint32_t *ret_word)
     return false;
 }
 
+/* The same after a sleep, as said above. */
+static bool take_after_sleep(weft_semaphore *semaphore, uint32_t *ret_word)
+{
+    uint32_t word = load_relaxed(&semaphore->word); /* a first guess: the swap decides */
+    while (word & ~WAITERS) {
+        uint32_t left = (word & ~WAITERS) - 1;
+        if (!cas_acquire(&semaphore->word, &word, left ? left : WAITERS)) /* as in take() */
+            continue;
+        if (left)
+            park_wake_shared(&semaphore->word, 1);
+        return true;
+    }
+    *ret_word = word;
+    return false;
+}
+
+/* Sleeps while there is no permit. 0: look again; or an error. */
+static int sleep_shared(weft_semaphore *semaphore, uint32_t word, uint32_t epoch,
+                        weft_deadline deadline)
+{
+    /* relaxed: publishes nothing */
+    if (!(word & WAITERS) && !cas_relaxed(&semaphore->word, &word, WAITERS))
+        return 0;
+    struct park_node node = park_shared_node(&semaphore->word, WAITERS, epoch);
+    int rc = park_wait(&node, 1, deadline, 0);
+    if (rc >= 0 || rc == -EAGAIN)
+        return 0;
+    park_wake_shared(&semaphore->word, 1); /* in case that we were woken as well */
+    return rc;
+}
+
+static int acquire_shared(weft_semaphore *semaphore, weft_deadline deadline)
+{
+    for (bool slept = false;; slept = true) {
+        uint32_t word, epoch = death_epoch();
+        if (slept ? take_after_sleep(semaphore, &word) : take(semaphore, &word))
+            return 0;
+        if (deadline.ns <= 0)
+            return -ETIMEDOUT;
+        int rc = sleep_shared(semaphore, word, epoch, deadline);
+        if (rc < 0)
+            return rc;
+    }
+}
+
 int weft_semaphore_acquire(weft_semaphore *semaphore, weft_deadline deadline)
 {
+    if (is_shared(semaphore))
+        return acquire_shared(semaphore, deadline);
     for (uint32_t word; !take(semaphore, &word);) {
         if (deadline.ns <= 0)
             return -ETIMEDOUT;
@@ -86,10 +141,24 @@ static void give(struct park_found *found, void *ctx)
     } while (!cas_release(&semaphore->word, &word, next)); /* pairs with take() */
 }
 
+static int release_shared(weft_semaphore *semaphore, uint32_t n)
+{
+    uint32_t word = load_relaxed(&semaphore->word); /* a first guess: the swap decides */
+    do
+        if (n > most(semaphore) - (word & ~WAITERS))
+            return -EOVERFLOW;
+    while (!cas_release(&semaphore->word, &word, (word & ~WAITERS) + n)); /* pairs with take() */
+    if (word & WAITERS)
+        park_wake_shared(&semaphore->word, (int)n);
+    return 0;
+}
+
 int weft_semaphore_release(weft_semaphore *semaphore, uint32_t n)
 {
     if (!n)
         return -EINVAL;
+    if (is_shared(semaphore))
+        return release_shared(semaphore, n);
     uint32_t word = load_relaxed(&semaphore->word); /* a first guess: the swap decides */
     while (!(word & WAITERS)) {
         if (n > most(semaphore) - word)

@@ -169,6 +169,12 @@ static int try_new_thread(struct blocking_job *job)
     return rc;
 }
 
+int blocking_try(struct blocking_job *job)
+{
+    job->strand = NULL;
+    return give(job, false) ? 0 : try_new_thread(job);
+}
+
 static int place(struct blocking_job *job)
 {
     if (give(job, false))

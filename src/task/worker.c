@@ -31,6 +31,7 @@
 #include "task/annotate.h"
 #include "task/leaving.h"
 #include "task/share.h"
+#include "task/shared_wait.h"
 #include "task/switch.h"
 #include "task/worker.h"
 
@@ -174,9 +175,9 @@ static void task_main(void *arg)
     __builtin_unreachable();
 }
 
-static void task_sleep(struct strand *self, weft_deadline deadline)
+void worker_sleep_task(struct task *task, weft_deadline deadline)
 {
-    struct task *task = (struct task *)self;
+    struct strand *self = &task->strand;
     struct worker *worker = task->worker;
     if (self->token == TOKEN_THERE) { /* it has woken itself */
         self->token = TOKEN_EMPTY;
@@ -194,12 +195,28 @@ static void task_sleep(struct strand *self, weft_deadline deadline)
         timer_unset(&worker->timers, &task->timer);
 }
 
+static void task_sleep(struct strand *self, weft_deadline deadline)
+{
+    worker_sleep_task((struct task *)self, deadline);
+}
+
+void worker_leave(struct task *task)
+{
+    leave(task->worker, task);
+}
+
+void worker_ready(struct task *task)
+{
+    ready_push(task->worker, task);
+}
+
 /*
  * Puts a task into its worker's inbox. That may not sleep yet, but is about to, and until then its
  * worker does not look there. Signal-safe.
  */
-static void pass_to(struct worker *worker, struct task *task)
+void worker_pass(struct task *task)
 {
+    struct worker *worker = task->worker;
     struct task *first = load_relaxed(&worker->inbox); /* a first guess: the swap decides */
     do
         task->next = first; /* seq_cst: in one order with share_sleep() */
@@ -216,7 +233,7 @@ static void task_wake(struct strand *strand)
     struct task *task = (struct task *)strand;
     struct worker *worker = task->worker;
     if (worker != worker_current)
-        pass_to(worker, task);
+        worker_pass(task);
     else if (strand == strand_current)
         strand->token = TOKEN_THERE;
     else
@@ -225,8 +242,7 @@ static void task_wake(struct strand *strand)
 
 static void task_post(struct strand *strand)
 {
-    struct task *task = (struct task *)strand;
-    pass_to(task->worker, task);
+    worker_pass((struct task *)strand);
 }
 
 static void task_yield(struct strand *self)
@@ -254,6 +270,7 @@ static bool task_may_spin(struct strand *self)
 
 const struct strand_ops task_ops = {
     .sleep = task_sleep,
+    .sleep_shared = task_sleep_shared,
     .wake = task_wake,
     .post = task_post,
     .yield = task_yield,
@@ -265,7 +282,8 @@ static void read_inbox(struct worker *worker)
 {
     if (!load_relaxed(&worker->inbox)) /* relaxed: what comes later is seen before sleeping */
         return;
-    struct task *last = swap_acq_rel(&worker->inbox, NULL); /* pairs with the swap in pass_to() */
+    struct task *last =
+        swap_acq_rel(&worker->inbox, NULL); /* pairs with the swap in worker_pass() */
     struct task *first = NULL;
     while (last) {
         struct task *task = last;

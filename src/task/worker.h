@@ -73,4 +73,18 @@ unsigned worker_run_ready(struct worker *worker, unsigned most);
 /* Waits until something can run, or until the deadline. Returns how many ran already, as above. */
 unsigned worker_sleep(struct worker *worker, weft_deadline deadline);
 
+/* ---- for other ways to sleep (shared_wait.c) */
+
+/* As strand_ops.sleep(), by the running task. */
+void worker_sleep_task(struct task *task, weft_deadline deadline);
+
+/* The running task leaves its stack until it is made ready. */
+void worker_leave(struct task *task);
+
+/* Makes a task that has left its stack, or is about to, ready: by its worker's thread. */
+void worker_ready(struct task *task);
+
+/* The same by any thread. */
+void worker_pass(struct task *task);
+
 #endif

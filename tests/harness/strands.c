@@ -6,12 +6,19 @@
  * sleeps: its nodes are queued before its token says so, and nobody has decided its wait yet. A
  * record dies with its thread, so looking at it excludes its end by a mutex, which the strand takes
  * only before and after the test's function: it orders nothing that the test is about.
+ *
+ * A process's record is in its own memory. It is read from there, by process_vm_readv(), which each
+ * process allows. What the processes and the test share lies in shared memory, which is made after
+ * the zygote was forked: each process is told where it is.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <weft/group.h>
 #include <weft/program.h>
@@ -23,13 +30,14 @@
 
 enum { TOKEN_SLEEPING = 2 }; /* as in park/thread.c and task/worker.c */
 
-enum kind { THREADS, FOREIGN, TASKS, MIXED };
+enum kind { THREADS, FOREIGN, TASKS, MIXED, SHARED_THREADS, SHARED_TASKS, PROCESSES };
 
 struct member {
     struct strands *all;
     size_t index;
     pthread_mutex_t mutex;
     struct strand *record; /* guarded by mutex: NULL before it runs and after */
+    pid_t pid;             /* guarded by mutex: of the process in which that is */
     bool ended;            /* guarded by mutex */
     pthread_t thread;      /* kind foreign */
     weft_future *future;   /* the other kinds */
@@ -38,15 +46,21 @@ struct member {
 struct strands {
     void (*fn)(size_t index);
     enum kind kind;
+    void *state;               /* the test's, of strands_keep() */
     weft_group *group, *tasks; /* NULL: not of this kind */
     size_t n;
     struct member members[];
 };
 
+/* What the test keeps in common with its strands: strands_keep(). */
+static void **state_place;
+static size_t state_bytes;
+
 static void show(struct member *member, struct strand *record, bool ended)
 {
     pthread_mutex_lock(&member->mutex);
     member->record = record;
+    member->pid = getpid();
     member->ended = ended;
     pthread_mutex_unlock(&member->mutex);
 }
@@ -70,9 +84,19 @@ static int run_call(weft_call *call)
     return 0;
 }
 
+static int run_process(weft_call *call)
+{
+    struct member *member = *(struct member *const *)call->arg;
+    (void)prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); /* without it some systems let nobody read */
+    if (state_place)
+        *state_place = member->all->state;
+    return run_call(call);
+}
+
 static enum kind kind_under_test(void)
 {
-    static const char *const names[] = { "threads", "foreign", "tasks", "mixed" };
+    static const char *const names[] = { "threads",        "foreign",      "tasks",    "mixed",
+                                         "shared-threads", "shared-tasks", "processes" };
     const char *said = getenv("WEFT_TEST_STRANDS");
     for (size_t i = 0; said && i < sizeof names / sizeof *names; i++)
         if (strcmp(said, names[i]) == 0)
@@ -82,14 +106,64 @@ static enum kind kind_under_test(void)
     return THREADS;
 }
 
+static bool has_tasks(enum kind kind)
+{
+    return kind == TASKS || kind == MIXED || kind == SHARED_TASKS;
+}
+
+bool strands_share(void)
+{
+    return kind_under_test() >= SHARED_THREADS;
+}
+
+bool strands_are_processes(void)
+{
+    return kind_under_test() == PROCESSES;
+}
+
+void *strands_alloc(size_t bytes)
+{
+    void *memory = strands_share() ? weft_shared_alloc(bytes) : calloc(1, bytes);
+    EXPECT_TRUE(memory);
+    return memory;
+}
+
+void strands_free(void *memory)
+{
+    if (strands_share())
+        weft_shared_free(memory);
+    else
+        free(memory);
+}
+
+void strands_keep(void **place, size_t bytes)
+{
+    state_place = place;
+    state_bytes = bytes;
+}
+
+static void prepare_shared_memory(void)
+{
+    NEEDS_PROCESSES();
+    int rc = weft_init();
+    if (rc == -EBUSY && HARNESS_SANITIZED)
+        SKIP("the sanitizer has made a thread before main");
+    EXPECT_EQ(rc, 0);
+}
+
 /* The workers' descriptors are none of a test's. Processes must be prepared for before there are
  * threads: a test may want some beside its tasks. */
 static void prepare(void)
 {
-    if (kind_under_test() < TASKS)
-        return;
-    (void)!weft_init();
-    workers_make_all();
+    enum kind kind = kind_under_test();
+    if (strands_share())
+        prepare_shared_memory();
+    else if (has_tasks(kind))
+        (void)!weft_init();
+    if (has_tasks(kind))
+        workers_make_all();
+    if (state_place)
+        *state_place = strands_alloc(state_bytes);
 }
 
 __attribute__((constructor)) static void register_prepare(void)
@@ -114,11 +188,12 @@ static weft_group *group_of(const struct member *member)
 
 static void start(struct member *member)
 {
-    if (member->all->kind == FOREIGN)
+    enum kind kind = member->all->kind;
+    if (kind == FOREIGN)
         EXPECT_EQ(pthread_create(&member->thread, NULL, run_foreign, member), 0);
     else
-        EXPECT_EQ(weft_group_submit(group_of(member), run_call, &member, sizeof member,
-                                    &member->future, WEFT_FOREVER),
+        EXPECT_EQ(weft_group_submit(group_of(member), kind == PROCESSES ? run_process : run_call,
+                                    &member, sizeof member, &member->future, WEFT_FOREVER),
                   0);
 }
 
@@ -135,30 +210,59 @@ static bool begun(struct strands *strands)
     return n == strands->n;
 }
 
+static void init_mutex(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
 struct strands *strands_start(size_t n, void (*fn)(size_t index))
 {
-    struct strands *strands = calloc(1, sizeof *strands + n * sizeof *strands->members);
-    EXPECT_TRUE(strands);
+    struct strands *strands = strands_alloc(sizeof *strands + n * sizeof *strands->members);
+    enum kind kind = kind_under_test();
     strands->fn = fn;
     strands->n = n;
-    strands->kind = kind_under_test();
-    if (strands->kind == THREADS || strands->kind == MIXED)
+    strands->kind = kind;
+    strands->state = state_place ? *state_place : NULL;
+    if (kind == THREADS || kind == MIXED || kind == SHARED_THREADS)
         strands->group = open_group(WEFT_THREADS);
-    if (strands->kind == TASKS || strands->kind == MIXED)
+    if (kind == PROCESSES)
+        strands->group = open_group(WEFT_PROCESSES);
+    if (has_tasks(kind))
         strands->tasks = open_group(WEFT_TASKS);
     for (size_t i = 0; i < n; i++) {
         struct member *member = &strands->members[i];
         member->all = strands;
         member->index = i;
-        pthread_mutex_init(&member->mutex, NULL);
+        init_mutex(&member->mutex);
         start(member);
     }
     UNTIL(begun(strands));
     return strands;
 }
 
-static bool sleeps(struct strand *record)
+/* Copies a word of a member's record from its process. False: it has gone. */
+static bool read_word(const struct member *member, const uint32_t *word, uint32_t *ret)
 {
+    struct iovec here = { ret, sizeof *ret }, there = { (void *)word, sizeof *ret };
+    return process_vm_readv(member->pid, &here, 1, &there, 1, 0) == sizeof *ret;
+}
+
+static bool sleeps_elsewhere(const struct member *member)
+{
+    uint32_t token, decision;
+    return read_word(member, &member->record->token, &token) && token == TOKEN_SLEEPING &&
+           read_word(member, &member->record->decision, &decision) && strand_waits(decision);
+}
+
+static bool sleeps(const struct member *member)
+{
+    struct strand *record = member->record;
+    if (member->all->kind == PROCESSES)
+        return sleeps_elsewhere(member);
     /* acquire: its nodes were queued before it said that it sleeps */
     if (load_acquire(&record->token) != TOKEN_SLEEPING)
         return false;
@@ -171,7 +275,7 @@ static size_t count(struct strands *strands, bool or_ended)
     for (size_t i = 0; i < strands->n; i++) {
         struct member *member = &strands->members[i];
         pthread_mutex_lock(&member->mutex);
-        n += member->record ? sleeps(member->record) : member->ended && or_ended;
+        n += member->record ? sleeps(member) : member->ended && or_ended;
         pthread_mutex_unlock(&member->mutex);
     }
     return n;
@@ -202,6 +306,8 @@ void strands_must_be_cancellable(void)
 {
     if (kind_under_test() == FOREIGN)
         SKIP("threads that weft did not make cannot be cancelled");
+    if (kind_under_test() == PROCESSES)
+        SKIP("a process that is cancelled may be killed");
 }
 
 void strands_cancel(struct strands *strands, size_t index)
@@ -230,7 +336,7 @@ void strands_join(struct strands *strands)
     }
     weft_group_close(strands->group);
     weft_group_close(strands->tasks);
-    free(strands);
+    strands_free(strands);
 }
 
 /* Polling costs others little: after a while it leaves them the processor for a moment each time.

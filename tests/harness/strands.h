@@ -20,9 +20,12 @@
  *   tasks      calls of a group of kind tasks
  *   mixed      calls of a group of kind threads and of one of kind tasks, in turn
  *
- * All of them share the test's memory, so that a test's state is what its file has as statics.
- * Another kind of strand that shares memory is added in strands.c, and every test that is written
- * against this header runs over it.
+ * All of these share the test's memory, so that a test's state may be what its file has as statics.
+ * Tests of what works between processes, too, keep their state in memory that they get from here
+ * (STRANDS_KEEP, strands_alloc()), and run over three kinds more, for which that is shared memory:
+ *
+ *   shared-threads, shared-tasks    as above
+ *   processes                       calls of a group of kind processes
  */
 #ifndef STRANDS_H
 #define STRANDS_H
@@ -31,6 +34,31 @@
 #include <stddef.h>
 
 struct strands;
+
+/*
+ * What the strands of a test have in common, zeroed:
+ *
+ *     static struct {
+ *         weft_lock lock;
+ *         int counter;
+ *     } *shared;
+ *     STRANDS_KEEP(shared)
+ */
+#define STRANDS_KEEP(name)                                                                         \
+    __attribute__((constructor)) static void keep_##name(void)                                     \
+    {                                                                                              \
+        strands_keep((void **)&name, sizeof *name);                                                \
+    }
+
+void strands_keep(void **place, size_t bytes);
+
+/* Zeroed memory that all strands of the test see, and its end. */
+void *strands_alloc(size_t bytes);
+void strands_free(void *memory);
+
+/* Whether that is shared memory; whether the strands are processes. */
+bool strands_share(void);
+bool strands_are_processes(void);
 
 /* Starts n strands that run fn(0) to fn(n - 1); each has begun when it returns. */
 struct strands *strands_start(size_t n, void (*fn)(size_t index));

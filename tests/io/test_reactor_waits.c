@@ -4,8 +4,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 
+#include "base/futex.h"
 #include "reactors.h"
 
 static char buffer[64];
@@ -463,4 +465,36 @@ TEST(reactors_are_opened_and_closed_without_traces)
             settle();
         close_reactor();
     }
+}
+
+/* Words in shared memory */
+
+static uint32_t *shared_words(void)
+{
+    uint32_t *words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    EXPECT_TRUE(words != MAP_FAILED);
+    return words;
+}
+
+TEST(words_in_shared_memory_are_waited_for_where_the_kernel_can)
+{
+    open_reactor();
+    uint32_t *words = shared_words();
+    struct futex_place places[] = { futex_place(&words[0], 0, true),
+                                    futex_place(&words[1], 7, true) };
+    struct test_op op = { .op = { .code = IO_FUTEX, .fd = -1, .data = places, .size = 2 } };
+    if (!reactor->futexes) {
+        EXPECT_EQ(run(&op), -EOPNOTSUPP);
+        close_reactor();
+        return;
+    }
+    EXPECT_EQ(run(&op), -EAGAIN);
+    words[1] = 7;
+    start_and_wait_in_vain(&op);
+    EXPECT_EQ(cancel_and_wait(&op), -ECANCELED);
+    start_and_wait_in_vain(&op);
+    futex_wake_shared(&words[1], 1);
+    until_ended(&op);
+    EXPECT_GE(op.op.result, 0);
+    close_reactor();
 }

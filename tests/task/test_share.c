@@ -65,7 +65,7 @@ static void assemble(unsigned n)
     }
 }
 
-/* What worker.c's pass_to() does besides. */
+/* What worker_pass() does besides. */
 static void wake_for_its_own(struct worker *worker)
 {
     uint32_t asleep = WORKER_ASLEEP;

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/participants.c: a table of those who share memory.
+ *
+ * A number is a slot and its generation, so that a number that is found in some lock's word years
+ * later still means that one process, and not who has its slot now. Slots are taken in turn, so
+ * that a generation lasts.
+ *
+ *   state: 0 --add--> generation 1, lives --bury--> generation 1, dead --add--> generation 2, ...
+ *
+ * One process adds, the zygote. It also buries, when it has reaped a child: then nothing that the
+ * child wrote can come any more. Should the zygote itself die, its children die with it, and those
+ * who find that bury them by their process ids; so a burial is a compare-and-swap.
+ */
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/futex.h"
+#include "base/participants.h"
+#include "base/shared_range.h"
+
+char *shared_begin;
+size_t shared_bytes;
+void *(*shared_alloc)(size_t bytes);
+void (*shared_free)(void *memory);
+
+static struct participants nobody_else;
+struct participants *participants = &nobody_else;
+uint32_t participant_self;
+
+enum { LIVES = 1, GENERATION_MASK = (1 << PARTICIPANT_GENERATION_BITS) - 1 };
+
+_Static_assert((int)PARTICIPANT_SLOT_BITS + (int)PARTICIPANT_GENERATION_BITS == PARTICIPANT_BITS,
+               "a number is a slot and a generation");
+
+void participants_open(struct participants *table)
+{
+    participants = table ? table : &nobody_else;
+    participant_self = table ? participant_add() : 0;
+    if (table)
+        participant_is_process(participant_self, getpid());
+}
+
+static struct participant *slot_of(uint32_t number)
+{
+    return &participants->slots[number & (PARTICIPANTS_MAX - 1)];
+}
+
+static uint32_t living(uint32_t number)
+{
+    return number >> PARTICIPANT_SLOT_BITS << 1 | LIVES;
+}
+
+bool participant_is_dead(uint32_t number)
+{
+    /* acquire: pairs with the release in participant_bury(); what the dead one wrote is seen */
+    return load_acquire(&slot_of(number)->state) != living(number);
+}
+
+uint32_t participant_add(void)
+{
+    for (uint32_t tries = 0; tries < PARTICIPANTS_MAX; tries++) {
+        uint32_t at = participants->next++ & (PARTICIPANTS_MAX - 1);
+        struct participant *slot = &participants->slots[at];
+        uint32_t state = load_relaxed(&slot->state); /* relaxed: only the caller adds */
+        if (state & LIVES)
+            continue;
+        uint32_t generation = ((state >> 1) + 1) & GENERATION_MASK;
+        generation += !generation;    /* 0 would make a number of 0 */
+        store_relaxed(&slot->pid, 0); /* relaxed: published by the next */
+        /* release: pairs with the acquires of those who look; they have the number from its bearer
+           anyway */
+        store_release(&slot->state, generation << 1 | LIVES);
+        return generation << PARTICIPANT_SLOT_BITS | at;
+    }
+    return 0;
+}
+
+void participant_is_process(uint32_t number, pid_t pid)
+{
+    store_relaxed(&slot_of(number)->pid, pid); /* relaxed: read when the zygote is no more */
+}
+
+void participant_bury(uint32_t number)
+{
+    uint32_t state = living(number);
+    if (!number || !cas_release(&slot_of(number)->state, &state, state & ~(uint32_t)LIVES))
+        return; /* another has. The release pairs with participant_is_dead() */
+    add_release(&participants->epoch, 1); /* pairs with the acquire in death_epoch() */
+    futex_wake_shared(&participants->epoch, INT_MAX);
+}
+
+void participant_bury_pid(pid_t pid)
+{
+    for (uint32_t at = 0; at < PARTICIPANTS_MAX; at++) {
+        struct participant *slot = &participants->slots[at];
+        uint32_t state = load_acquire(&slot->state); /* pairs with the release in _add() */
+        if ((state & LIVES) && load_relaxed(&slot->pid) == pid) /* relaxed: set long ago */
+            participant_bury(state >> 1 << PARTICIPANT_SLOT_BITS | at);
+    }
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/participants.h: the processes that use the shared range, and which of them are dead.
+ *
+ * Whoever leaves something half done in shared memory, a lock held, a turn taken, writes beside it
+ * which process it is. Others who wait for it look whether that one still lives, and are told of
+ * every death by the death epoch: a word of shared memory that changes with each, and that every
+ * wait in shared memory watches.
+ *
+ *     epoch = death_epoch();                    first, so that no death slips in between
+ *     if (participant_is_dead(owner)) ...       then look
+ *     ... wait, unless the epoch is another by now
+ *
+ * A participant's number is never zero and fits PARTICIPANT_BITS; it is not used again before half
+ * a milliard others have been.
+ */
+#ifndef WEFT_BASE_PARTICIPANTS_H
+#define WEFT_BASE_PARTICIPANTS_H
+
+#include <sys/types.h>
+
+#include "base/atomic.h"
+
+enum { PARTICIPANT_SLOT_BITS = 13, PARTICIPANT_GENERATION_BITS = 16, PARTICIPANT_BITS = 29 };
+
+/* The most processes that live at a time. */
+#define PARTICIPANTS_MAX (1u << PARTICIPANT_SLOT_BITS)
+
+struct participant {
+    uint32_t state; /* atomic: the generation, and in the lowest bit whether it lives */
+    int32_t pid;    /* valid while it lives; for participant_bury_pid() */
+};
+
+/* In the header of the shared range; zero at first. */
+struct participants {
+    uint32_t epoch __attribute__((aligned(64))); /* atomic: changes with every death */
+    uint32_t next __attribute__((aligned(64)));  /* the zygote's: where it looks for a free slot */
+    struct participant slots[PARTICIPANTS_MAX];
+};
+
+/* The one of the shared range; until weft_init() one that nobody else sees. */
+extern struct participants *participants __attribute__((visibility("hidden")));
+
+/* The number of this process; 0: it has none. */
+extern uint32_t participant_self __attribute__((visibility("hidden")));
+
+static inline uint32_t death_epoch(void)
+{
+    /* acquire: pairs with the release in participant_bury(); the dead it tells of are seen dead */
+    return load_acquire(&participants->epoch);
+}
+
+bool participant_is_dead(uint32_t number);
+
+/*
+ * From now on the table is that one, zeroed memory that all share, and this process is the first in
+ * it; NULL: none any more.
+ */
+void participants_open(struct participants *table);
+
+/*
+ * Takes a slot for a process to be. By the program before it forks the zygote, then by the zygote
+ * alone. Returns its number; 0: PARTICIPANTS_MAX live.
+ */
+uint32_t participant_add(void);
+
+/* Which process it has become, for participant_bury_pid(). */
+void participant_is_process(uint32_t number, pid_t pid);
+
+/* It has ended, or has never begun: marks it dead, and makes all waits in shared memory look. */
+void participant_bury(uint32_t number);
+
+/* The same for a process id, if a participant has it. */
+void participant_bury_pid(pid_t pid);
+
+#endif
