@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two collections of the same jobs: a hash table of those in flight, since a worker that dies gives
- * back only its call's index; and a binary heap of those that wait, so that waiting costs no
+/* Two collections of the same jobs: a hash table of those in flight, since a call that has
+ * ended gives back only its index; and a binary heap of those that wait, so that waiting costs no
  * worker. A job is in exactly one of them, or in the hands of the driver. */
 #include "jobs.h"
 
