@@ -45,11 +45,9 @@ struct errand {
 };
 
 struct hand {
-    struct crew *crew; /* constant, as is the next */
-    uint32_t number;   /* from 0 */
+    struct crew *crew; /* constant */
     struct post post;
     weft_future *life;       /* of the call that the process runs; NULL: there is none */
-    int error;               /* why there is none */
     bool ready;              /* for orders */
     struct errand **errands; /* by slot; NULL: none */
     uint32_t *vacant;        /* the slots that have none */
@@ -133,29 +131,14 @@ static bool place(struct crew *crew, struct errand *errand)
     return rc == 0;
 }
 
-/* Ends all processes, wherever they are. */
-static void stop(struct crew *crew)
-{
-    weft_lock_lock(&crew->lock);
-    for (uint32_t i = 0; !crew->ending && i < crew->hands_count; i++)
-        if (crew->hands[i].life != NULL)
-            weft_future_cancel(crew->hands[i].life);
-    crew->ending = true;
-    weft_condition_notify(&crew->room, UINT32_MAX);
-    weft_lock_release(&crew->lock);
-}
-
 /* Returns when nobody will touch the errand any more. */
 static void wait_until_over(struct crew *crew, struct errand *errand)
 {
     weft_scope shield;
 
-    if (weft_event_wait(&errand->over, WEFT_FOREVER) < 0) { /* cancelled */
-        stop(crew);
-        weft_scope_enter(&shield, WEFT_FOREVER, WEFT_SHIELD);
-        (void)!weft_event_wait(&errand->over, WEFT_FOREVER);
-        weft_scope_leave(&shield);
-    }
+    weft_scope_enter(&shield, WEFT_FOREVER, WEFT_SHIELD);
+    (void)!weft_event_wait(&errand->over, WEFT_FOREVER);
+    weft_scope_leave(&shield);
     weft_lock_lock(&crew->lock); /* until whoever set it has let go */
     weft_event_clear(&errand->over);
     weft_lock_release(&crew->lock);
@@ -205,8 +188,6 @@ static void take_answer(struct hand *hand, const struct answer *answer)
         errand->result = answer->result;
         errand->bytes = answer->bytes;
         errand->error = answer->result != NULL ? 0 : answer->error;
-        if (errand->result != NULL)
-            errand->result->process = hand->number + 1;
         weft_event_set(&errand->over);
         weft_condition_notify(&crew->room, 1);
     }
@@ -262,7 +243,7 @@ static void judge(const struct hand *hand, const weft_outcome *outcome, struct e
     else
         verdict_make(verdict, FAILURE_WORKER, "its worker process ended with exit code %d",
                      outcome->exit_code);
-    verdict->result.process = hand->number + 1;
+    verdict->result.process = hand->post.number + 1;
 }
 
 /* Ends all that the process has taken and not answered, and removes what it left half-written.
@@ -307,7 +288,7 @@ static void close_post(struct post *post)
 {
     weft_queue_close(post->orders);
     weft_queue_close(post->answers);
-    *post = (struct post){ NULL, NULL };
+    post->orders = post->answers = NULL;
 }
 
 static int open_post(const struct crew *crew, struct post *post)
@@ -395,7 +376,7 @@ static int open_hand(struct crew *crew, uint32_t number)
 {
     struct hand *hand = &crew->hands[number];
 
-    *hand = (struct hand){ .crew = crew, .number = number };
+    *hand = (struct hand){ .crew = crew, .post.number = number };
     hand->errands = calloc(crew->orders_max, sizeof(struct errand *));
     hand->vacant = calloc(crew->orders_max, sizeof(uint32_t));
     if (hand->errands == NULL || hand->vacant == NULL)
@@ -451,6 +432,17 @@ int crew_open(struct crew **ret_crew, const struct settings *settings)
     }
     *ret_crew = crew;
     return 0;
+}
+
+void crew_stop(struct crew *crew)
+{
+    weft_lock_lock(&crew->lock);
+    for (uint32_t i = 0; !crew->ending && i < crew->hands_count; i++)
+        if (crew->hands[i].life != NULL)
+            weft_future_cancel(crew->hands[i].life);
+    crew->ending = true;
+    weft_condition_notify(&crew->room, UINT32_MAX);
+    weft_lock_release(&crew->lock);
 }
 
 /* Those that are ready end by themselves, with their connections closed properly. */

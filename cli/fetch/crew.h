@@ -17,6 +17,9 @@ struct deaths {
  * Returns 0 or -errno. */
 int crew_open(struct crew **ret_crew, const struct settings *settings);
 
+/* Kills them, for good. Errands that are under way end with -ECANCELED. */
+void crew_stop(struct crew *crew);
+
 /* Ends them. No errand is under way. NULL is allowed. */
 void crew_close(struct crew *crew);
 
@@ -24,8 +27,8 @@ void crew_deaths(struct crew *crew, struct deaths *ret);
 
 /* What transfer() is for the other kinds: a call whose argument is a struct task and whose context
  * is a struct crew *. Has one of the processes make the attempt, and returns its struct result. If
- * the process dies of it or of anything else, that is a FAILURE_WORKER. Cancelling it ends all
- * worker processes at once. */
+ * the process dies of it or of anything else, that is a FAILURE_WORKER. Cancelling it means nothing
+ * any more when a process has it. */
 int crew_errand(weft_call *call);
 
 #endif

@@ -22,6 +22,7 @@
 struct shop {
     struct plan plan; /* with this process's own descriptor of the directory */
     weft_queue *answers;
+    uint32_t number;     /* of the process, from 0 */
     weft_lock lock;      /* guards idle */
     struct worker *idle; /* the one that was used last is the first */
 };
@@ -57,6 +58,7 @@ static void attempt(struct shop *shop, const struct task *task, struct answer *a
     if (answer->error < 0)
         return;
     worker_attempt(worker, task, &made);
+    made.result.process = shop->number + 1;
     answer->bytes = attempt_bytes(&made);
     answer->result = weft_shared_alloc(answer->bytes);
     if (answer->result != NULL)
@@ -115,7 +117,7 @@ int crew_work(weft_call *call)
 {
     const struct post *post = call->arg;
     const struct plan *plan = call->context;
-    struct shop shop = { .plan = *plan, .answers = post->answers };
+    struct shop shop = { .plan = *plan, .answers = post->answers, .number = post->number };
     struct shop *address = &shop;
     weft_group *tasks = NULL;
     int rc = open_directory(call, &shop.plan);

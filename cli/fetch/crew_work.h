@@ -10,6 +10,7 @@
 struct post {
     weft_queue *orders;  /* of struct order; shut down: no more will come */
     weft_queue *answers; /* of struct answer */
+    uint32_t number;     /* of the process, from 0 */
 };
 
 /* To make one attempt. */

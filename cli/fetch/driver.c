@@ -334,6 +334,8 @@ static void stop(struct driver *d)
     weft_future *future;
 
     weft_uncancel();
+    if (d->crew != NULL)
+        crew_stop(d->crew);
     weft_group_cancel(d->group);
     if (!d->draining)
         drain(d);
