@@ -162,10 +162,18 @@ static void land(struct driver *d, struct job *job, weft_future *future)
 
 /* ---- beginnings */
 
+/* Whether this attempt decides if the URL kills its processes: then nothing else may. */
+static bool must_be_alone(const struct driver *d, const struct job *job)
+{
+    return job->attempts > d->settings->retries && job->last != NULL &&
+           job->last->failure == FAILURE_WORKER;
+}
+
 /* Hands the job (taken) to a worker; kind serial runs it. Returns 0 or -errno. */
 static int launch(struct driver *d, struct job *job)
 {
     job->attempts++;
+    job->task.alone = must_be_alone(d, job);
     int rc = weft_group_submit(d->group, d->attempt, &job->task, job->task_bytes, &job->future,
                                WEFT_FOREVER);
     if (rc < 0) {

@@ -5,6 +5,7 @@
 #include "jobs.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ struct job *job_make(uint64_t number, const char *url, size_t length, struct ori
     job->task.number = number;
     memcpy(job->task.url, url, length);
     job->task.url[length] = '\0';
-    job->task_bytes = sizeof job->task + length + 1;
+    job->task_bytes = offsetof(struct task, url) + length + 1;
     return job;
 }
 

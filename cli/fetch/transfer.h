@@ -24,6 +24,7 @@ struct plan {
 /* One attempt; the call's argument. */
 struct task {
     uint64_t number; /* the URL's place in the input, from 0 */
+    uint32_t alone;  /* 1: with kind processes, nothing else is in the process meanwhile */
     char url[];
 };
 
