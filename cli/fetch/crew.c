@@ -25,6 +25,15 @@
 
 /* ---- errands */
 
+/* A process that has not answered by so much after the attempt's own time-out is hung. */
+#define HUNG_NS (10 * WEFT_S)
+
+/* SIGTERM ends a process at once, unless it is stopped. */
+#define GRACE_NS (200 * WEFT_MS)
+
+/* How long processes may take to close their connections at the end. */
+#define GOODBYE_NS (2 * WEFT_S)
+
 static bool idle(const struct hand *hand)
 {
     return hand->vacant_count == hand->crew->orders_max;
@@ -116,10 +125,15 @@ static void let_others_in(struct crew *crew, struct errand *errand)
 /* Returns when nobody will touch the errand any more. */
 static void wait_until_over(struct crew *crew, struct errand *errand)
 {
+    int64_t timeout_ns = crew->settings->plan.timeout_ns;
+    weft_deadline patience = timeout_ns > 0 ? weft_after(timeout_ns + HUNG_NS) : WEFT_FOREVER;
     weft_scope shield;
 
     weft_scope_enter(&shield, WEFT_FOREVER, WEFT_SHIELD);
-    (void)!weft_event_wait(&errand->over, WEFT_FOREVER);
+    if (weft_event_wait(&errand->over, patience) == -ETIMEDOUT) {
+        hand_kill(crew, errand);
+        (void)!weft_event_wait(&errand->over, WEFT_FOREVER);
+    }
     weft_scope_leave(&shield);
     weft_lock_lock(&crew->lock); /* until whoever set it has let go */
     weft_event_clear(&errand->over);
@@ -177,6 +191,7 @@ static int open_pool(struct crew *crew)
     int rc = weft_pool_open(&crew->pool, WEFT_PROCESSES,
                             &(weft_options){ .name = "fetch",
                                              .workers = crew->hands_count,
+                                             .grace_ns = GRACE_NS,
                                              .context = plan,
                                              .context_bytes = sizeof *plan });
 
@@ -209,7 +224,7 @@ int crew_open(struct crew **ret_crew, const struct settings *settings)
 void crew_stop(struct crew *crew)
 {
     weft_lock_lock(&crew->lock);
-    for (uint32_t i = 0; !crew->ending && i < crew->hands_count; i++)
+    for (uint32_t i = 0; i < crew->hands_count; i++)
         if (crew->hands[i].life != NULL)
             weft_future_cancel(crew->hands[i].life);
     crew->ending = true;
@@ -232,16 +247,20 @@ static void dismiss(struct crew *crew)
     weft_lock_release(&crew->lock);
 }
 
-static void join(weft_group *group)
+/* Waits until all have ended; kills those that take longer than they should. */
+static void join(struct crew *crew)
 {
     weft_scope shield;
 
-    if (group == NULL)
+    if (crew->keepers == NULL)
         return;
     weft_scope_enter(&shield, WEFT_FOREVER, WEFT_SHIELD);
-    (void)!weft_group_join(group, WEFT_FOREVER);
+    if (weft_group_join(crew->keepers, weft_after(GOODBYE_NS)) == -ETIMEDOUT) {
+        crew_stop(crew);
+        (void)!weft_group_join(crew->keepers, WEFT_FOREVER);
+    }
     weft_scope_leave(&shield);
-    weft_group_close(group);
+    weft_group_close(crew->keepers);
 }
 
 void crew_close(struct crew *crew)
@@ -249,7 +268,7 @@ void crew_close(struct crew *crew)
     if (crew == NULL)
         return;
     dismiss(crew);
-    join(crew->keepers);
+    join(crew);
     weft_pool_close(crew->pool);
     for (uint32_t i = 0; i < crew->hands_count; i++)
         hand_close(&crew->hands[i]);

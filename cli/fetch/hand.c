@@ -27,6 +27,7 @@ static struct errand *vacate(struct hand *hand, uint32_t slot)
 {
     struct errand *errand = hand->errands[slot];
 
+    errand->with = NULL;
     hand->errands[slot] = NULL;
     hand->vacant[hand->vacant_count++] = slot;
     return errand;
@@ -41,7 +42,18 @@ int hand_order(struct hand *hand, struct errand *errand)
         return rc;
     hand->vacant_count--;
     hand->errands[order.slot] = errand;
+    errand->with = hand;
     return 0;
+}
+
+void hand_kill(struct crew *crew, struct errand *errand)
+{
+    weft_lock_lock(&crew->lock);
+    if (errand->with != NULL) {
+        errand->with->hung = true;
+        weft_future_cancel(errand->with->life);
+    }
+    weft_lock_release(&crew->lock);
 }
 
 /* ---- a hand's answers, and its end */
@@ -104,6 +116,8 @@ static void judge(const struct hand *hand, const weft_outcome *outcome, struct e
 
     if (hand->crew->ending)
         errand->error = -ECANCELED;
+    else if (hand->hung)
+        verdict_make(verdict, FAILURE_WORKER, "its worker process was hung, and was killed");
     else if (outcome->how != WEFT_CRASHED)
         verdict_make(verdict, FAILURE_OTHER, "%s",
                      outcome->text[0] != '\0' ? outcome->text : weft_strerror(outcome->status));
@@ -132,14 +146,21 @@ static void lose_errands(struct hand *hand, const weft_outcome *outcome)
     }
 }
 
-/* Under the lock. */
-static void count_death(struct crew *crew, const weft_outcome *outcome)
+/* Whether another process can take its place. */
+static bool died(const struct hand *hand, const weft_outcome *outcome)
 {
-    struct deaths *deaths = &crew->deaths;
+    return outcome->how == WEFT_CRASHED || hand->hung;
+}
 
-    if (crew->ending || outcome->how != WEFT_CRASHED)
+/* Under the lock. */
+static void count_death(struct hand *hand, const weft_outcome *outcome)
+{
+    struct deaths *deaths = &hand->crew->deaths;
+    int signal = hand->hung ? 0 : outcome->signal;
+
+    if (hand->crew->ending || !died(hand, outcome))
         return;
-    deaths->signal = deaths->count == 0 || deaths->signal == outcome->signal ? outcome->signal : 0;
+    deaths->signal = deaths->count == 0 || deaths->signal == signal ? signal : 0;
     deaths->count++;
 }
 
@@ -199,11 +220,12 @@ static int begin_life(struct hand *hand)
 static void end_life(struct hand *hand, const weft_outcome *outcome)
 {
     hand->ready = false;
-    count_death(hand->crew, outcome);
+    count_death(hand, outcome);
     take_orders_back(hand);
     lose_errands(hand, outcome);
     weft_future_close(hand->life);
     hand->life = NULL;
+    hand->hung = false;
     close_post(&hand->post);
 }
 
@@ -218,7 +240,7 @@ static int live(struct hand *hand, uint32_t *stillborn, char *text, size_t size)
     *stillborn = collect(hand) ? 0 : *stillborn + 1;
     weft_lock_lock(&crew->lock);
     const weft_outcome *outcome = weft_future_outcome(hand->life);
-    if (outcome->how != WEFT_CRASHED || *stillborn == STILLBORN_MAX)
+    if (!died(hand, outcome) || *stillborn == STILLBORN_MAX)
         rc = outcome->status < 0 ? outcome->status : -ECHILD;
     snprintf(text, size, "%s", outcome->text);
     end_life(hand, outcome);

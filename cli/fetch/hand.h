@@ -16,6 +16,7 @@ struct errand {
     size_t bytes;
     union verdict verdict;
     int error;
+    struct hand *with;     /* the hand that has it; NULL: none */
     struct hand *reserved; /* the hand that it has for itself; NULL: none */
     bool untaken;          /* the hand died before it took the order: to be placed again */
 };
@@ -25,6 +26,7 @@ struct hand {
     struct post post;
     weft_future *life;       /* of the call that the process runs; NULL: there is none */
     bool ready;              /* for orders */
+    bool hung;               /* its life was cancelled, as it did not answer */
     bool given_up;           /* there will be no other process */
     struct errand *alone;    /* nobody else's orders are wanted; NULL: everybody's */
     struct errand **errands; /* by slot; NULL: none */
@@ -57,5 +59,8 @@ int hand_keep(weft_call *call);
 
 /* Gives the errand to a hand that is ready and has room. Returns 0 or -errno. Under the lock. */
 int hand_order(struct hand *hand, struct errand *errand);
+
+/* Kills the process that has the errand, as if it had died by itself; nothing if none has it. */
+void hand_kill(struct crew *crew, struct errand *errand);
 
 #endif

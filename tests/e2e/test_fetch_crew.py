@@ -10,6 +10,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -89,9 +90,9 @@ def gate():
         yield server
 
 
-def crew(processes, workers, *arguments):
+def crew(processes, workers, *arguments, **options):
     return started("-k", "processes", "--processes", str(processes), "-j", str(workers), "--json",
-                   *FAST, *arguments)
+                   *FAST, *arguments, **options)
 
 
 def kill_workers(process, count, but=()):
@@ -265,6 +266,45 @@ def test_a_url_that_kills_its_processes_is_found_and_no_other_is_blamed():
     assert poison["reason"] == "its worker process was killed by signal 9 (Killed)"
     assert {o["error"] for o in endings.values()} == {None}
     assert "; 3 worker processes were killed by signal 9; 20 URLs were tried again" in errors
+
+
+def halt(pid):
+    """Stops it, and waits until it has."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = os.listdir(f"/proc/{pid}/task")
+    for thread in threads:
+        while True:
+            with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii") as file:
+                if file.read().rsplit(")", 1)[1].split()[0] == "T":
+                    break
+
+
+def test_a_process_that_is_hung_holds_up_no_end(gate):
+    """All is fetched when one is stopped; it is not waited for."""
+    with crew(2, 2, "-i", "-", stdin=subprocess.PIPE) as process:
+        process.stdin.write(f"{gate.url}1\n{gate.url}2\n")
+        process.stdin.flush()
+        gate.wait_for(2)
+        gate.opened.set()
+        for _ in range(2):
+            assert json.loads(process.stdout.readline())["error"] is None
+        halt(processes_of(process)[1][0])
+        out, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out) == (0, "")
+    assert "2 fetched, 0 failed" in errors and "died" not in errors
+
+
+def test_a_process_that_is_hung_is_killed(gate):
+    """It has 10 s beyond the attempt's own time-out, which it should have kept."""
+    urls = [f"{gate.url}{i}" for i in range(2)]
+    with crew(1, 2, "--timeout", "1s", *urls) as process:
+        gate.wait_for(2)
+        halt(processes_of(process)[1][0])
+        gate.opened.set()
+        out, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert {(o["error"], o["attempts"]) for o in endings_of(out, urls)} == {(None, 2)}
+    assert errors.endswith("; 1 worker process died; 2 URLs were tried again\n")
 
 
 def test_what_a_dead_process_left_half_written_is_removed(gate, tmp_path):
