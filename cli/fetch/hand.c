@@ -22,11 +22,14 @@
 
 enum { STILLBORN_MAX = 8 };
 
-/* Takes the errand out of its slot. Under the lock. */
+/* Takes the errand out of its slot. NULL: there is none, whatever the process may have written.
+ * Under the lock. */
 static struct errand *vacate(struct hand *hand, uint32_t slot)
 {
-    struct errand *errand = hand->errands[slot];
+    struct errand *errand = slot < hand->crew->orders_max ? hand->errands[slot] : NULL;
 
+    if (errand == NULL)
+        return NULL;
     errand->with = NULL;
     hand->errands[slot] = NULL;
     hand->vacant[hand->vacant_count++] = slot;
@@ -63,10 +66,10 @@ static void take_answer(struct hand *hand, const struct answer *answer)
     struct crew *crew = hand->crew;
 
     weft_lock_lock(&crew->lock);
+    struct errand *errand = vacate(hand, answer->slot);
     if (answer->slot == SLOT_READY) {
         hand->ready = true;
-    } else if (answer->slot < crew->orders_max && hand->errands[answer->slot] != NULL) {
-        struct errand *errand = vacate(hand, answer->slot);
+    } else if (errand != NULL) {
         errand->result = answer->result;
         errand->bytes = answer->bytes;
         errand->error = answer->result != NULL ? 0 : answer->error;
@@ -105,6 +108,8 @@ static void take_orders_back(struct hand *hand)
 
     while (weft_queue_get(hand->post.orders, &order, WEFT_NOW) == 0) {
         struct errand *errand = vacate(hand, order.slot);
+        if (errand == NULL)
+            continue;
         errand->untaken = true;
         weft_event_set(&errand->over);
     }
@@ -137,9 +142,9 @@ static void lose_errands(struct hand *hand, const weft_outcome *outcome)
     const struct plan *plan = &hand->crew->settings->plan;
 
     for (uint32_t slot = 0; slot < hand->crew->orders_max; slot++) {
-        if (hand->errands[slot] == NULL)
-            continue;
         struct errand *errand = vacate(hand, slot);
+        if (errand == NULL)
+            continue;
         saver_sweep(plan->directory_fd, plan->run, errand->task->number);
         judge(hand, outcome, errand);
         weft_event_set(&errand->over);

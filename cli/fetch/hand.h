@@ -14,11 +14,11 @@ struct errand {
     weft_event over;
     struct result *result; /* owned, in shared memory; NULL: the verdict, or the error */
     size_t bytes;
-    union verdict verdict;
     int error;
     struct hand *with;     /* the hand that has it; NULL: none */
     struct hand *reserved; /* the hand that it has for itself; NULL: none */
     bool untaken;          /* the hand died before it took the order: to be placed again */
+    union verdict verdict; /* must be last */
 };
 
 struct hand {
