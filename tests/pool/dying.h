@@ -141,6 +141,8 @@ static inline pid_t start_program(void (*fn)(void))
     pid_t pid = fork();
     EXPECT_GE(pid, 0);
     if (pid == 0) {
+        (void)signal(SIGTERM, SIG_DFL); /* without the test runner's handlers */
+        (void)signal(SIGINT, SIG_DFL);
         fn();
         _exit(0);
     }
