@@ -1,31 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Death between any two steps of a worker's loop: taking a call, running it, answering, waiting for
- * the next, being woken by it. The test walks a worker through its loop an instruction at a time
- * and notes where it came by. Then, for one place after the other, it lets another worker run up to
- * there and kills it; each time, at most the call that it was running has crashed (or was tried
- * again), every other one is done, once, and the pool goes on. Workers come from one fork, so that
- * their instructions lie at the same addresses.
+ * the next, being woken by it, ending. The worker is killed at one place after the other
+ * (stepping.h); each time, at most the call that it was running has crashed (or was tried again),
+ * every other one is done, once, and the pool goes on.
  *
- * By default it is every kth place, with k such that there are about PLACES of them, and the first
- * by chance: WEFT_SEED repeats a run. WEFT_STEPS=k sets k; 1 tries every place. Of an instruction
- * that comes again and again (a worker that spins before it sleeps), the first TURNS are places.
+ * Nor may a worker that stands still at any of these places hold up anything but what it runs.
  *
  * A worker's start is walked through by system calls instead: it is long, and nobody else sees more
  * of it than they do.
  */
-#include <inttypes.h>
+#include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include <weft.h>
 
 #include "dying.h"
 #include "kinds.h"
+#include "stepping.h"
 #include "strands.h"
-#include "tracing.h"
 
-enum { CALLS = 3, PLACES = HARNESS_SANITIZED ? 100 : 500, TURNS = 8 };
+enum { CALLS = 5 };
 
 /* In shared memory. Calls are known by their argument, 0 to CALLS - 1. */
 struct board {
@@ -53,12 +48,12 @@ static int square(weft_call *call)
     return rc;
 }
 
-static void prepare(uint32_t attempts_max, uint32_t calls_per_worker_max)
+static void prepare(uint32_t workers, uint32_t attempts_max, uint32_t calls_per_worker_max)
 {
     board = weft_shared_alloc(sizeof *board);
     EXPECT_TRUE(board);
     weft_options options = {
-        .workers = 1,
+        .workers = workers,
         .attempts_max = attempts_max,
         .calls_per_worker_max = calls_per_worker_max,
         .context = &board,
@@ -128,111 +123,93 @@ static bool may_be_lost(const struct moment *moment, int i)
     return next || last;
 }
 
-static void expect_done(weft_future *f, int i)
+/* How the calls ended. */
+static weft_outcome outcomes[CALLS];
+static int results[CALLS];
+
+static void collect(weft_future *futures[CALLS])
 {
-    const int *result = weft_future_result(f, NULL);
-    EXPECT_EQ(weft_future_outcome(f)->how, WEFT_DONE);
-    EXPECT_TRUE(result != NULL);
-    EXPECT_EQ(*result, i * i);
-    EXPECT_GE(atomic_load(&board->ended[i]), 1);
+    for (int i = 0; i < CALLS; i++) {
+        int rc = weft_future_wait(futures[i], WEFT_FOREVER);
+        const int *result = weft_future_result(futures[i], NULL);
+        outcomes[i] = *weft_future_outcome(futures[i]);
+        EXPECT_EQ(rc, outcomes[i].how == WEFT_DONE ? 0 : -ECHILD);
+        EXPECT_EQ(result != NULL, rc == 0);
+        results[i] = result ? *result : 0;
+        weft_future_close(futures[i]);
+    }
 }
 
-/* The calls end, at most one of them as crashed; or tried again, if that is allowed. */
-static void expect_one_lost(weft_future *futures[CALLS], const struct moment *moment, bool retried)
+static void expect_done(int i)
+{
+    EXPECT_EQ(outcomes[i].how, WEFT_DONE);
+    EXPECT_EQ(results[i], i * i);
+    EXPECT_GE(atomic_load(&board->ended[i]), 1);
+    EXPECT_LE(atomic_load(&board->begun[i]), outcomes[i].attempts);
+}
+
+static bool retried; /* calls that crashed are tried again */
+
+/* At most one of the calls has crashed; or was tried again, if that is allowed. */
+static void expect_one_lost(const struct moment *moment)
 {
     int lost = 0;
     for (int i = 0; i < CALLS; i++) {
-        int rc = weft_future_wait(futures[i], WEFT_FOREVER);
-        const weft_outcome *outcome = weft_future_outcome(futures[i]);
-        bool is_lost = retried ? outcome->attempts > 1 : rc != 0;
+        bool is_lost = retried ? outcomes[i].attempts > 1 : outcomes[i].how != WEFT_DONE;
         if (moment->begun[i] && !moment->ended[i])
             EXPECT_TRUE(is_lost);
         if (is_lost)
             EXPECT_TRUE(may_be_lost(moment, i));
-        if (is_lost && !retried) {
-            expect_death(outcome, KILL_ITSELF);
-            EXPECT_LE(atomic_load(&board->begun[i]), 1);
+        if (!is_lost || retried) {
+            expect_done(i);
         } else {
-            expect_done(futures[i], i);
-            EXPECT_LE(atomic_load(&board->begun[i]), outcome->attempts);
+            expect_death(&outcomes[i], KILL_ITSELF);
+            EXPECT_LE(atomic_load(&board->begun[i]), 1);
         }
         lost += is_lost;
-        weft_future_close(futures[i]);
     }
     EXPECT_LE(lost, 1);
 }
 
-/* ---- the way through the loop */
+/* ---- the paths */
 
-/* An instruction, and the how-manieth time that the worker came by it. */
-struct place {
-    uintptr_t pc;
-    unsigned turn;
-};
+static struct path path;
 
-struct way_through {
-    struct place *places;
-    size_t count, room;
-};
-
-static void note(struct way_through *way, uintptr_t pc)
+static enum trace_end go_and_kill(pid_t worker, const struct place *place, struct moment *ret)
 {
-    unsigned turn = 1;
-    for (size_t i = way->count; i-- > 0 && turn == 1;)
-        if (way->places[i].pc == pc)
-            turn = way->places[i].turn + 1;
-    if (turn > TURNS)
-        return;
-    if (way->count == way->room) {
-        way->room = way->room ? 2 * way->room : 1024;
-        way->places = realloc(way->places, way->room * sizeof *way->places);
-        EXPECT_TRUE(way->places);
-    }
-    way->places[way->count++] = (struct place){ pc, turn };
-}
-
-static void walk(pid_t worker, struct way_through *ret)
-{
-    do
-        note(ret, trace_pc(worker));
-    while (trace_step(PTRACE_SINGLESTEP, worker, all_ended, NULL) == TRACE_STOPPED);
-}
-
-/* Walks the worker to the loop's end, or runs it to a place on the way, and kills it. True: it came
- * there. A worker may go another way than the one before it; then it dies asleep. */
-static bool go_and_kill(pid_t worker, struct way_through *way, const struct place *place,
-                        struct moment *ret)
-{
-    bool there = false;
-    if (place)
-        there = trace_run_to(worker, place->pc, place->turn, all_ended, NULL) == TRACE_STOPPED;
-    else
-        walk(worker, way);
+    enum trace_end end = path_go(worker, &path, place, all_ended, NULL);
     *ret = look();
-    trace_kill(worker);
-    return there;
+    if (end != TRACE_ENDED)
+        trace_kill(worker);
+    return end;
 }
 
-/* From the end of one call through two more, which wait already, until it sleeps. */
-static bool from_call_to_call(struct way_through *way, const struct place *place, bool retried)
+static pid_t await_worker(void)
+{
+    UNTIL(atomic_load(&board->worker));
+    return atomic_load(&board->worker);
+}
+
+/* From the end of one call through others, which wait already, until it sleeps. */
+static bool from_call_to_call(const struct place *place)
 {
     weft_future *futures[CALLS];
     struct moment moment;
     clear_board();
     futures[0] = submit(0);
-    UNTIL(atomic_load(&board->worker));
-    pid_t worker = atomic_load(&board->worker);
+    pid_t worker = await_worker();
     for (int i = 1; i < CALLS; i++)
         futures[i] = submit(i);
     trace_stop(worker, 0);
     atomic_store(&board->gate, true);
-    bool there = go_and_kill(worker, way, place, &moment);
-    expect_one_lost(futures, &moment, retried);
-    return there;
+    enum trace_end end = go_and_kill(worker, place, &moment);
+    collect(futures);
+    expect_one_lost(&moment);
+    return end == TRACE_STOPPED;
 }
 
-/* From the sleep that follows a call through a call that wakes it, and one that comes behind. */
-static bool from_sleep_to_sleep(struct way_through *way, const struct place *place, bool retried)
+/* From the sleep that follows a call through one that wakes it, and others that come behind. */
+static bool from_sleep_to_sleep(const struct place *place)
 {
     weft_future *futures[CALLS];
     struct moment moment;
@@ -240,65 +217,190 @@ static bool from_sleep_to_sleep(struct way_through *way, const struct place *pla
     atomic_store(&board->gate, true);
     futures[0] = submit(0);
     EXPECT_EQ(weft_future_wait(futures[0], WEFT_FOREVER), 0);
-    pid_t worker = atomic_load(&board->worker);
+    pid_t worker = await_worker();
     UNTIL(trace_state(worker) == 'S');
     trace_stop(worker, 0);
     for (int i = 1; i < CALLS; i++)
         futures[i] = submit(i);
-    bool there = go_and_kill(worker, way, place, &moment);
-    expect_one_lost(futures, &moment, retried);
-    return there;
+    enum trace_end end = go_and_kill(worker, place, &moment);
+    collect(futures);
+    expect_one_lost(&moment);
+    return end == TRACE_STOPPED;
 }
 
-static uint64_t number_from(const char *variable, uint64_t otherwise)
+static void *map_all(void *unused)
 {
-    const char *said = getenv(variable);
-    return said ? strtoull(said, NULL, 0) : otherwise;
+    int in[CALLS];
+    for (int i = 0; i < CALLS; i++)
+        in[i] = i;
+    weft_map map = {
+        .in = in,
+        .count = CALLS,
+        .in_bytes = sizeof *in,
+        .out = results,
+        .out_bytes = sizeof *results,
+        .outcomes = outcomes,
+        .on_failure = WEFT_GO_ON,
+    };
+    (void)!weft_pool_map(pool, square, &map, WEFT_FOREVER);
+    return unused;
 }
 
-static void kill_at_every_step(bool (*go)(struct way_through *, const struct place *, bool),
-                               bool retried)
+/* Through the items of a map, from the end of the first, until it sleeps. */
+static bool through_a_map(const struct place *place)
 {
-    struct way_through way = { 0 };
-    size_t came_there = 0, tried = 0;
+    struct moment moment;
+    pthread_t thread;
+    clear_board();
+    EXPECT_EQ(pthread_create(&thread, NULL, map_all, NULL), 0);
+    pid_t worker = await_worker();
+    trace_stop(worker, 0);
+    atomic_store(&board->gate, true);
+    enum trace_end end = go_and_kill(worker, place, &moment);
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    expect_one_lost(&moment);
+    return end == TRACE_STOPPED;
+}
+
+static void kill_at_every_step(bool (*go)(const struct place *), uint32_t attempts_max)
+{
     trace_must_be_possible();
-    prepare(retried ? 3 : 0, 0);
-    (void)go(&way, NULL, retried);
-    size_t stride = (size_t)number_from("WEFT_STEPS", way.count / PLACES);
-    stride += stride == 0;
-    uint64_t seed = number_from("WEFT_SEED", (uint64_t)weft_now());
-    printf("%zu places, every %zuth, WEFT_SEED=%" PRIu64 "\n", way.count, stride, seed);
-    fflush(stdout);
-    for (size_t i = seed % stride; i < way.count; i += stride, tried++)
-        came_there += go(NULL, &way.places[i], retried);
-    printf("came to %zu of %zu\n", came_there, tried);
-    EXPECT_GT(came_there, tried / 2);
-    free(way.places);
+    prepare(1, attempts_max, 0);
+    retried = attempts_max > 1;
+    (void)go(NULL);
+    path_try(&path, go);
+    free(path.places);
     end();
 }
 
 TEST_PROCESSES(a_death_at_any_step_from_call_to_call_costs_one)
 {
     (void)kind;
-    kill_at_every_step(from_call_to_call, false);
+    kill_at_every_step(from_call_to_call, 0);
 }
 
 TEST_PROCESSES(a_death_at_any_step_from_call_to_call_is_made_good)
 {
     (void)kind;
-    kill_at_every_step(from_call_to_call, true);
+    kill_at_every_step(from_call_to_call, 3);
 }
 
 TEST_PROCESSES(a_death_at_any_step_from_sleep_to_sleep_costs_one)
 {
     (void)kind;
-    kill_at_every_step(from_sleep_to_sleep, false);
+    kill_at_every_step(from_sleep_to_sleep, 0);
 }
 
 TEST_PROCESSES(a_death_at_any_step_from_sleep_to_sleep_is_made_good)
 {
     (void)kind;
-    kill_at_every_step(from_sleep_to_sleep, true);
+    kill_at_every_step(from_sleep_to_sleep, 3);
+}
+
+TEST_PROCESSES(a_death_at_any_step_through_a_map_costs_one)
+{
+    (void)kind;
+    kill_at_every_step(through_a_map, 0);
+}
+
+TEST_PROCESSES(a_death_at_any_step_through_a_map_is_made_good)
+{
+    (void)kind;
+    kill_at_every_step(through_a_map, 3);
+}
+
+/* ---- the end */
+
+static void *close_pool(void *unused)
+{
+    weft_pool_close(pool);
+    return unused;
+}
+
+/* From the end of one call through the others to its own, since the pool is being closed. */
+static bool from_call_to_end(const struct place *place)
+{
+    weft_future *futures[CALLS];
+    struct moment moment;
+    pthread_t thread;
+    prepare(1, 0, 0);
+    futures[0] = submit(0);
+    pid_t worker = await_worker();
+    for (int i = 1; i < CALLS; i++)
+        futures[i] = submit(i);
+    EXPECT_EQ(pthread_create(&thread, NULL, close_pool, NULL), 0);
+    trace_stop(worker, 0);
+    atomic_store(&board->gate, true);
+    enum trace_end end = path_go(worker, &path, place, NULL, NULL);
+    moment = look();
+    if (end != TRACE_ENDED)
+        trace_kill(worker);
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    collect(futures);
+    expect_one_lost(&moment);
+    weft_shared_free(board);
+    return end == TRACE_STOPPED;
+}
+
+TEST_PROCESSES(a_death_at_any_step_of_its_end_costs_one)
+{
+    (void)kind;
+    trace_must_be_possible();
+    (void)from_call_to_end(NULL);
+    path_try(&path, from_call_to_end);
+    free(path.places);
+}
+
+/* ---- standing still */
+
+/* How many of the calls have ended, without waiting for them. */
+static int count_ended(weft_future *futures[CALLS])
+{
+    int ended = 0;
+    for (int i = 0; i < CALLS; i++)
+        ended += weft_future_wait(futures[i], WEFT_NOW) != -ETIMEDOUT;
+    return ended;
+}
+
+/* One of two workers stands still, where it may have a call; the other one does the rest. Then it
+ * goes on. */
+static bool stand_still(const struct place *place)
+{
+    weft_future *futures[CALLS];
+    clear_board();
+    futures[0] = submit(0);
+    pid_t worker = await_worker();
+    trace_stop(worker, 0);
+    atomic_store(&board->gate, true);
+    for (int i = 1; i < CALLS; i++)
+        futures[i] = submit(i);
+    enum trace_end end = trace_run_to(worker, place->pc, place->turn, all_ended, NULL);
+    if (end == TRACE_STOPPED) {
+        UNTIL(count_ended(futures) >= CALLS - 1);
+        EXPECT_EQ(ptrace(PTRACE_DETACH, worker, NULL, NULL), 0);
+    } else {
+        trace_kill(worker); /* asleep, and all have ended */
+    }
+    collect(futures);
+    for (int i = 0; i < CALLS; i++) {
+        expect_done(i);
+        EXPECT_EQ(outcomes[i].attempts, 1);
+        EXPECT_EQ(atomic_load(&board->begun[i]), 1);
+    }
+    return end == TRACE_STOPPED;
+}
+
+TEST_PROCESSES(a_worker_that_stands_still_at_any_step_holds_up_its_call_only)
+{
+    (void)kind;
+    trace_must_be_possible();
+    prepare(1, 0, 0);
+    (void)from_call_to_call(NULL); /* with one worker: it comes by everything */
+    end();
+    prepare(2, 0, 0);
+    path_try(&path, stand_still);
+    free(path.places);
+    end();
 }
 
 /* ---- the start */
@@ -359,7 +461,7 @@ TEST_PROCESSES(a_death_at_any_step_of_the_start_costs_no_call)
 {
     (void)kind;
     trace_must_be_possible();
-    prepare(0, 1);
+    prepare(1, 0, 1);
     long n = 0;
     while (kill_in_start(n))
         n++;

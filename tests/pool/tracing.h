@@ -138,8 +138,7 @@ static inline void trace_set_pc(pid_t pid, uintptr_t pc)
     EXPECT_EQ(ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &room), 0);
 }
 
-/* Runs to the nth time that it is about to carry out the instruction at pc. The trap stays there:
- * the process is to be killed. */
+/* Runs to the nth time that it is about to carry out the instruction at pc. */
 static inline enum trace_end trace_run_to(pid_t pid, uintptr_t pc, unsigned nth,
                                           bool (*over)(const void *), const void *ctx)
 {
@@ -151,12 +150,12 @@ static inline enum trace_end trace_run_to(pid_t pid, uintptr_t pc, unsigned nth,
         EXPECT_EQ(ptrace(PTRACE_POKETEXT, pid, (void *)pc, trap), 0);
         enum trace_end end = trace_step(PTRACE_CONT, pid, over, ctx);
         if (end != TRACE_STOPPED)
-            return end;
+            return end; /* asleep, with the trap in place: it must be killed */
         EXPECT_EQ(trace_pc(pid), pc + TRACE_PAST_TRAP);
-        if (--nth == 0)
-            return TRACE_STOPPED;
         EXPECT_EQ(ptrace(PTRACE_POKETEXT, pid, (void *)pc, code), 0);
         trace_set_pc(pid, pc);
+        if (--nth == 0)
+            return TRACE_STOPPED;
         end = trace_step(PTRACE_SINGLESTEP, pid, over, ctx);
         if (end != TRACE_STOPPED)
             return end;
