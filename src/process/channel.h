@@ -19,9 +19,12 @@ enum channel_type {
     CHANNEL_READY,        /* child: result_head of enter */
     CHANNEL_CALL,         /* owner: call_head, body: the argument */
     CHANNEL_RESULT,       /* child: result_head, body: the result */
+    CHANNEL_BELL,         /* child: there is news in its lane */
     CHANNEL_ANSWER,       /* zygote, to another request than for a process. value, descriptor */
     CHANNEL_END,          /* zygote: the child was reaped. value: its wait status */
 };
+
+struct lane;
 
 /* What a message starts with, fixed per type. Sizes are multiples of 16, which aligns the body
  * behind them. */
@@ -29,8 +32,10 @@ struct setup_head {
     uint64_t enter, leave; /* words of code.h, as is call_head's fn */
     void *context;         /* the pointer, if has_body is not set */
     uint32_t *begun;       /* shared: set when a call begins; may be NULL */
+    struct lane *lane;     /* shared: by which calls come; NULL: by the channel */
     uint64_t has_body;
     uint64_t memory_bytes_max; /* 0: no limit */
+    uint64_t unused;
     char name[16];
 };
 

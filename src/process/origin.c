@@ -42,6 +42,11 @@ bool process_origin_sees_code(const struct process_origin *origin, const void *a
     return process_sees_code(address);
 }
 
+uint64_t process_origin_word(const struct process_origin *origin, weft_fn *fn)
+{
+    return code_word((code *)fn, origin_by_number(origin));
+}
+
 /* A zygote of the program as it is. Returns 0 or an error. */
 static int take_snapshot(struct process_origin *origin)
 {

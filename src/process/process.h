@@ -13,6 +13,7 @@
 #include <weft/time.h>
 
 struct process;
+struct lane;
 
 /* Where the processes of a group or a pool come from and what they find around them: what its
  * options say about that. NULL stands for options that say nothing. */
@@ -34,6 +35,9 @@ void process_origin_close(struct process_origin *origin);
  */
 bool process_origin_sees_code(const struct process_origin *origin, const void *address);
 
+/* The word that means a function, which they see, to its processes (code.h). */
+uint64_t process_origin_word(const struct process_origin *origin, weft_fn *fn);
+
 /* How a process ended. */
 struct process_end {
     int signal;    /* that killed it, or 0 */
@@ -48,6 +52,7 @@ struct process_options {
     int (*enter)(weft_call *call, void **ret_worker); /* NULL: none */
     void (*leave)(void *worker);                      /* NULL: none */
     const struct process_origin *origin;
+    struct lane *lane; /* calls come by it, and nothing is sent; NULL: they are sent */
 };
 
 /* What came of a call. */
@@ -75,6 +80,27 @@ int process_open(struct process **ret, const struct process_options *options);
  *          how; -ETIMEDOUT, -ECANCELED: ask again.
  */
 int process_ready(struct process *, struct process_result *failure, weft_deadline deadline);
+
+/*
+ * The same in steps, for who waits for many processes: asks the zygote, and does not wait for the
+ * process. process_look() then takes what it says, whenever process_fd() is readable.
+ * Returns  as process_open() as far as it is known by now; the rest is an end.
+ */
+int process_ask(struct process **ret, const struct process_options *options);
+
+int process_fd(const struct process *);
+
+enum process_news {
+    PROCESS_SILENT,      /* nothing for now */
+    PROCESS_NOT_STARTED, /* it could not be made, failure->status says why; PROCESS_ENDED follows */
+    PROCESS_HAS_STARTED, /* it exists */
+    PROCESS_IS_READY,    /* enter has run */
+    PROCESS_REFUSED,     /* enter has failed, *failure says how */
+    PROCESS_RANG,        /* there is news in its lane */
+    PROCESS_ENDED,       /* *end says how; SIGKILL, too, if it went with the zygote */
+};
+enum process_news process_look(struct process *, struct process_result *failure,
+                               struct process_end *end);
 
 /*
  * Sends a call: fn, and of call: arg and arg_bytes, pointer, index, attempt, ret_bytes. Nothing

@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -32,6 +33,7 @@
 #include "process/channel.h"
 #include "process/code.h"
 #include "process/descriptors.h"
+#include "process/lane.h"
 #include "process/worker.h"
 #include "strand/call.h"
 #include "strand/self.h"
@@ -186,14 +188,31 @@ static void run_call(void)
     free(call.result);
 }
 
+static void ring_supervisor(void)
+{
+    /* If there is no room he has much to read already. */
+    (void)channel_send_value(channel.fd, CHANNEL_BELL, 0, -1, MSG_DONTWAIT);
+}
+
+/* Runs calls until there will be no more. */
+static void serve(void)
+{
+    if (setup.lane) {
+        lane_serve(
+            &(struct serving){ setup.lane, context, context_bytes, worker, ring_supervisor });
+        return;
+    }
+    while (channel_receive(&channel, NULL) == 0 && channel.first.type == CHANNEL_CALL)
+        run_call();
+}
+
 __attribute__((noreturn)) static void work(void)
 {
     if (!receive_setup())
         end(EXIT_SUCCESS);
     if (!set_up())
         end(EXIT_FAILURE);
-    while (channel_receive(&channel, NULL) == 0 && channel.first.type == CHANNEL_CALL)
-        run_call();
+    serve();
     if (leave)
         leave(worker);
     locals_drop(strand_self());
