@@ -65,7 +65,11 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
  *
  * out: NULL for none, or room for count results of out_bytes each, zeroed first; with WEFT_BYTES an
  * array of weft_bytes, to be freed by weft_bytes_free(); with WEFT_STRING an array of char *, each
- * to be freed by free(). A call that gave no result leaves zeroes, or NULL.
+ * to be freed by free(). A call that gave no result leaves zeroes, or NULL. Results of fixed size
+ * whose array lies in shared memory (program.h) are different: no kind clears them, so that
+ * call->ret holds what the array held, and what a call leaves there stays, however it ends.
+ *
+ * Arrays that lie in shared memory are worked on in place by processes, too: nothing is copied.
  *
  * outcomes: NULL, or room for count outcomes.
  */

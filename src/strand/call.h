@@ -19,9 +19,9 @@ struct call_memory {
 };
 
 struct call {
-    weft_call pub;       /* first: functions hold a pointer to it */
-    void *result;        /* NULL: none (yet) */
-    size_t result_bytes; /* in pub.ret when that is set */
+    weft_call pub;                    /* first: functions hold a pointer to it */
+    void *result;                     /* NULL: none (yet) */
+    size_t result_bytes;              /* in pub.ret when that is set */
     const struct call_memory *memory; /* NULL: malloc */
     char text[160];
 };

@@ -105,7 +105,8 @@ int weft_group_open(weft_group **ret_group, weft_kind kind, const weft_options *
     if (rc < 0)
         goto no_options;
     group->owner =
-        (struct future_owner){ on_ended, group->options.on_error, group->options.on_error_ctx };
+        (struct future_owner){ on_ended, group->options.on_error, group->options.on_error_ctx,
+                               group->options.on_failure == WEFT_CANCEL_REST };
     list_init(&group->live);
     list_init(&group->stopping);
     list_init(&group->ended);

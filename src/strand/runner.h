@@ -52,10 +52,10 @@ struct runner_ops {
     int (*wait)(struct runner *runner, weft_future *future, weft_deadline deadline);
 
     /*
-     * A future that the runner has assigned to no strand is cancelled, in two steps by the canceller,
-     * who has a reference. hold: under the future's guard, so it has not ended; the runner must not
-     * go away before the second step. cancel: under no lock; by then it may have ended, or be
-     * pending again.
+     * A future that the runner has assigned to no strand is cancelled, in two steps by the
+     * canceller, who has a reference. hold: under the future's guard, so it has not ended; the
+     * runner must not go away before the second step. cancel: under no lock; by then it may have
+     * ended, or be pending again.
      */
     void (*hold)(struct runner *runner);
     void (*cancel)(struct runner *runner, weft_future *future);
