@@ -315,7 +315,7 @@ void member_clear(struct member *member);
 /* Has the supervisor hear what the member's process says. Returns 0; -errno. */
 int supervisor_watch(struct member *member);
 
-void supervisor_main(void *crew);
+void supervisor_main(void *ctx);
 
 /* ---- submitted.c */
 

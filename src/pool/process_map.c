@@ -12,6 +12,7 @@
  * being told. The map is over when no batch is in a lane, nothing open and nothing left to be
  * given.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,7 @@ static void add_hole(struct process_map *map, size_t first, size_t count, uint32
         last->count += count;
         return;
     }
+    assert(map->holes && map->holes_count < map->holes_room); /* reserve_holes() has seen to it */
     map->holes[map->holes_count++] = (struct hole){ first, count, attempt };
 }
 
