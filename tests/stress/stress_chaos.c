@@ -2,7 +2,8 @@
 /*
  * Chaos: workers of a pool of processes are killed at random while calls go through, and every call
  * is checked: none is lost, none runs twice, none gives a wrong result. Where a call may be tried
- * again, all succeed; where it may not, each that crashed is matched with a kill.
+ * again, all succeed; where it may not, each that crashed is matched with a kill. Others are
+ * stopped for a while instead, which costs nothing.
  *
  * WEFT_CHAOS_CALLS   how many calls each test makes (a million: some ten seconds)
  * WEFT_CHAOS_KILLS   how many workers each test kills, spread evenly over the calls
@@ -23,7 +24,7 @@
 #include "kinds.h"
 #include "stress.h"
 
-enum { SLOTS = 64, WORKERS = 3, CHUNK = 5000, WINDOW = 50, CALLERS = 3 };
+enum { SLOTS = 64, WORKERS = 3, CHUNK = 3000, WINDOW = 50, CALLERS = 3 };
 
 /* What became of one call. */
 struct record {
@@ -45,8 +46,9 @@ static uint32_t calls, kills_max;
 
 /* The killer's. */
 static atomic_bool stop;
-static int *killed; /* ids, 0: matched */
-static atomic_uint kills;
+static int *killed;          /* ids, 0: matched */
+static atomic_uint kills;    /* or stops */
+static bool kills_are_paced; /* by the number of calls that are done */
 
 static uint32_t number_from(const char *variable, uint32_t otherwise)
 {
@@ -133,27 +135,46 @@ static pid_t parent_of(pid_t pid)
     return parent;
 }
 
-/* Kills the worker with this id. False: there is none any more. */
-static bool kill_worker(pid_t pid)
+/* Opens the worker with this id. -1: there is none any more. */
+static int open_worker(pid_t pid)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd >= 0 && parent_of(pid) != atomic_load(&board->zygote)) {
+        close(pidfd);
+        return -1;
+    }
+    return pidfd;
+}
+
+static bool signal_worker(int pidfd, int signo)
+{
+    return syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) == 0;
+}
+
+static bool kill_worker(pid_t pid)
+{
+    int pidfd = open_worker(pid);
     if (pidfd < 0)
         return false;
-    bool ours = parent_of(pid) == atomic_load(&board->zygote);
-    if (ours)
-        ours = syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0;
+    bool sent = signal_worker(pidfd, SIGKILL);
     close(pidfd);
-    return ours;
+    return sent;
+}
+
+/* How many calls are done before the next kill, or one after that. */
+static uint32_t due_after(uint32_t more_kills)
+{
+    uint32_t step = calls / kills_max + 1;
+    return (kills + more_kills) * step + step / 2;
 }
 
 /* Kills one worker each time that so many more calls are done, at any moment after that. */
 static void kill_at_random(size_t index)
 {
     struct dice dice = dice_of(seed, 1000 + index);
-    uint32_t step = calls / kills_max + 1;
-    for (uint32_t next = step / 2; kills < kills_max && !atomic_load(&stop);) {
+    while (kills < kills_max && !atomic_load(&stop)) {
         int pid = atomic_load(&board->pids[dice_below(&dice, SLOTS)]);
-        if (atomic_load(&board->done) < next || !pid) {
+        if (atomic_load(&board->done) < due_after(0) || !pid) {
             strands_yield();
             continue;
         }
@@ -163,7 +184,44 @@ static void kill_at_random(size_t index)
             continue;
         killed[kills] = pid;
         kills++;
-        next += step;
+    }
+}
+
+/* Stops one worker after the other for a while, wherever it is, instead of killing it. */
+static void stop_at_random(size_t index)
+{
+    struct dice dice = dice_of(seed, 1000 + index);
+    while (!atomic_load(&stop)) {
+        int pid = atomic_load(&board->pids[dice_below(&dice, SLOTS)]);
+        int pidfd = pid ? open_worker(pid) : -1;
+        if (pidfd < 0) {
+            strands_yield();
+            continue;
+        }
+        (void)signal_worker(pidfd, SIGSTOP);
+        for (uint64_t i = dice_below(&dice, 200); i > 0; i--)
+            strands_yield();
+        kills += signal_worker(pidfd, SIGCONT);
+        close(pidfd);
+        for (uint64_t i = dice_below(&dice, 50); i > 0; i--)
+            strands_yield();
+    }
+}
+
+static int nothing(weft_call *call)
+{
+    (void)call;
+    return 0;
+}
+
+/* Where calls are faster than kills: calls that do not count keep workers there to be killed. */
+static void await_killer(void)
+{
+    while (kills_are_paced && kills < kills_max && atomic_load(&board->done) > due_after(2)) {
+        weft_future *f;
+        EXPECT_EQ(weft_pool_submit(pool, nothing, NULL, 0, &f, WEFT_FOREVER), 0);
+        (void)!weft_future_wait(f, WEFT_FOREVER);
+        weft_future_close(f);
     }
 }
 
@@ -215,7 +273,8 @@ static void expect_each_crash_was_a_kill(void)
 
 /* ---- running it */
 
-static struct strands *open_chaos(uint32_t how_many_calls, uint32_t attempts_max)
+static struct strands *open_pool_for(uint32_t how_many_calls, uint32_t attempts_max,
+                                     void (*killer)(size_t index))
 {
     calls = how_many_calls;
     kills_max = number_from("WEFT_CHAOS_KILLS", HARNESS_SANITIZED ? 20 : 100);
@@ -231,7 +290,13 @@ static struct strands *open_chaos(uint32_t how_many_calls, uint32_t attempts_max
         .enter = show_id,
     };
     EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &options), 0);
-    return strands_start(1, kill_at_random);
+    return strands_start(1, killer);
+}
+
+static struct strands *open_chaos(uint32_t how_many_calls, uint32_t attempts_max)
+{
+    kills_are_paced = true;
+    return open_pool_for(how_many_calls, attempts_max, kill_at_random);
 }
 
 /* At least one worker dies, be it when all calls have ended. */
@@ -284,6 +349,7 @@ static uint32_t map_chunk(uint32_t from, uint32_t count, uint64_t *attempts)
         *attempts += outcomes[i].attempts;
     }
     EXPECT_EQ(rc, crashed ? -ECHILD : 0);
+    await_killer();
     return crashed;
 }
 
@@ -350,6 +416,7 @@ static void submit_and_check(size_t index)
                 0);
         for (uint32_t n = from; n < to; n++)
             check_number(n, futures[n - from]);
+        await_killer();
     }
 }
 
@@ -383,6 +450,7 @@ static void submit_one_by_one(size_t index)
         weft_future *f;
         EXPECT_EQ(weft_pool_submit(pool, mix_number, &n, sizeof n, &f, WEFT_FOREVER), 0);
         check_number(n, f);
+        await_killer();
     }
 }
 
@@ -393,6 +461,40 @@ TEST_PROCESSES(calls_one_by_one_with_retries_lose_nothing)
     strands_join(strands_start(2, submit_one_by_one));
     EXPECT_EQ(atomic_load(&lost), 0);
     stop_killer(killer);
+    close_chaos();
+}
+
+/* ---- workers that stand still for a while */
+
+static void expect_each_ran_once(void)
+{
+    for (uint32_t n = 0; n < calls; n++) {
+        EXPECT_EQ(atomic_load(&board->records[n].begun), 1);
+        EXPECT_EQ(atomic_load(&board->records[n].ended), 1);
+    }
+}
+
+TEST_PROCESSES(maps_over_workers_that_stand_still_at_times_are_done)
+{
+    uint64_t attempts = 0;
+    (void)kind;
+    struct strands *stopper = open_pool_for(calls_asked_for(), 0, stop_at_random);
+    for (uint32_t n = 0; n < calls; n += CHUNK)
+        EXPECT_EQ(map_chunk(n, calls - n < CHUNK ? calls - n : CHUNK, &attempts), 0);
+    stop_killer(stopper);
+    EXPECT_EQ(attempts, calls);
+    expect_each_ran_once();
+    close_chaos();
+}
+
+TEST_PROCESSES(submitters_to_workers_that_stand_still_at_times_are_served)
+{
+    (void)kind;
+    struct strands *stopper = open_pool_for(calls_asked_for() / 5, 0, stop_at_random);
+    strands_join(strands_start(CALLERS, submit_and_check));
+    stop_killer(stopper);
+    EXPECT_EQ(atomic_load(&lost), 0);
+    expect_each_ran_once();
     close_chaos();
 }
 
@@ -445,6 +547,7 @@ static void submit_bytes(size_t index)
             check_bytes(args[i], sizes[i], futures[i]);
             free(args[i]);
         }
+        await_killer();
     }
 }
 
