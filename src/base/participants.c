@@ -28,6 +28,9 @@ static struct participants nobody_else;
 struct participants *participants = &nobody_else;
 uint32_t participant_self;
 
+/* The first to be added, which outlives all others. */
+enum { PROGRAM = 0 };
+
 enum { LIVES = 1, GENERATION_MASK = (1 << PARTICIPANT_GENERATION_BITS) - 1 };
 
 _Static_assert((int)PARTICIPANT_SLOT_BITS + (int)PARTICIPANT_GENERATION_BITS == PARTICIPANT_BITS,
@@ -91,12 +94,15 @@ void participant_bury(uint32_t number)
     futex_wake_shared(&participants->epoch, INT_MAX);
 }
 
-void participant_bury_pid(pid_t pid)
+void participants_bury_others(bool (*has_ended)(pid_t pid))
 {
-    for (uint32_t at = 0; at < PARTICIPANTS_MAX; at++) {
+    if (!participant_self || slot_of(participant_self) != &participants->slots[PROGRAM])
+        return;
+    for (uint32_t at = PROGRAM + 1; at < PARTICIPANTS_MAX; at++) {
         struct participant *slot = &participants->slots[at];
         uint32_t state = load_acquire(&slot->state); /* pairs with the release in _add() */
-        if ((state & LIVES) && load_relaxed(&slot->pid) == pid) /* relaxed: set long ago */
+        pid_t pid = load_relaxed(&slot->pid);        /* relaxed: set long ago */
+        if ((state & LIVES) && (!pid || has_ended(pid)))
             participant_bury(state >> 1 << PARTICIPANT_SLOT_BITS | at);
     }
 }

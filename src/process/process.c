@@ -17,6 +17,7 @@
  * sent, read or killed.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,6 +58,16 @@ static void note_end(struct process *process, int status)
         process->end = (struct process_end){ .exit_code = WEXITSTATUS(status) };
 }
 
+/* Of a process that has lost its zygote, and so has been killed. Returns true. */
+static bool wait_for_death(pid_t pid)
+{
+    struct pollfd end = { .fd = descriptors_of_process(pid), .events = POLLIN };
+    while (end.fd >= 0 && poll(&end, 1, -1) < 0 && errno == EINTR)
+        ;
+    descriptors_close(end.fd);
+    return true;
+}
+
 /* Receives the next message. Returns 0; -EPIPE: it has ended or is lost; or as channel_receive().
  */
 static int receive(struct process *process, const weft_deadline *deadline)
@@ -66,7 +77,7 @@ static int receive(struct process *process, const weft_deadline *deadline)
     int rc = channel_receive(&process->channel, deadline);
     if (rc == -EPIPE) {
         process->state = LOST;
-        participant_bury_pid(process->pid); /* in the zygote's stead */
+        participants_bury_others(wait_for_death);
     } else if (rc == 0 && process->channel.first.type == CHANNEL_END) {
         note_end(process, (int)process->channel.first.value);
         rc = -EPIPE;
@@ -142,7 +153,6 @@ int process_open(struct process **ret, const struct process_options *options)
     channel_init(&process->channel, fd);
     process->state = RUNNING;
     process->ready = false;
-    process->pid = -1;
     process->pidfd = -1;
     process->begun = NULL;
     int rc = receive_start(process);
