@@ -29,6 +29,9 @@ static struct participants nobody_else;
 struct participants *participants = &nobody_else;
 uint32_t participant_self;
 
+/* The first to be added, which outlives all others. */
+enum { PROGRAM = 0 };
+
 enum { LIVES = 1, GENERATION_MASK = (1 << PARTICIPANT_GENERATION_BITS) - 1 };
 
 _Static_assert((int)PARTICIPANT_SLOT_BITS + (int)PARTICIPANT_GENERATION_BITS == PARTICIPANT_BITS,
@@ -97,6 +100,19 @@ void participant_bury(uint32_t number)
         return; /* another has. The release pairs with participant_is_dead() */
     add_release(&participants->epoch, 1); /* pairs with the acquire in death_epoch() */
     futex_wake_shared(&participants->epoch, INT_MAX);
+}
+
+void participants_bury_others(bool (*has_ended)(pid_t pid))
+{
+    if (!participant_self || slot_of(participant_self) != &participants->slots[PROGRAM])
+        return;
+    for (uint32_t at = PROGRAM + 1; at < PARTICIPANTS_MAX; at++) {
+        struct participant *slot = &participants->slots[at];
+        uint32_t state = load_acquire(&slot->state); /* pairs with the release in _add() */
+        pid_t pid = load_relaxed(&slot->pid);        /* relaxed: set long ago */
+        if ((state & LIVES) && (!pid || has_ended(pid)))
+            participant_bury(state >> 1 << PARTICIPANT_SLOT_BITS | at);
+    }
 }
 
 void participant_bury_pid(pid_t pid)

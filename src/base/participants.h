@@ -28,7 +28,7 @@ enum { PARTICIPANT_SLOT_BITS = 13, PARTICIPANT_GENERATION_BITS = 16, PARTICIPANT
 
 struct participant {
     uint32_t state; /* atomic: the generation, and in the lowest bit whether it lives */
-    int32_t pid;    /* valid while it lives; for participant_bury_pid() */
+    int32_t pid;    /* valid while it lives; for participants_bury_others() */
 };
 
 /* In the header of the shared range; zero at first. */
@@ -74,7 +74,13 @@ void participant_become(uint32_t number);
 /* It has ended, or has never begun: marks it dead, and makes all waits in shared memory look. */
 void participant_bury(uint32_t number);
 
-/* The same for a process id, if a participant has it. */
+/*
+ * In the program, when the zygote has died, and with it all its children: buries them in its stead,
+ * each when has_ended(pid) says so. In another process it does nothing: that is about to end, too.
+ */
+void participants_bury_others(bool (*has_ended)(pid_t pid));
+
+/* The one with that process id has ended. */
 void participant_bury_pid(pid_t pid);
 
 #endif

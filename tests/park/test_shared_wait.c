@@ -165,13 +165,36 @@ TEST_IN_STRAND(a_death_before_the_wait_is_not_slept_through)
     EXPECT_EQ(park_wait(&node, 1, WEFT_FOREVER, 0), -EAGAIN);
 }
 
+static bool is_number_three(pid_t pid)
+{
+    return pid == 3;
+}
+
+/* As the program finds it when the zygote has died. */
+TEST(who_dies_with_the_zygote_is_buried_by_the_program)
+{
+    static struct participants table;
+    participants_open(&table);
+    uint32_t program = participant_self, numbers[3];
+    for (int i = 0; i < 3; i++) {
+        numbers[i] = participant_add();
+        participant_become(numbers[i]);
+        table.slots[i + 1].pid = i + 2;
+        participants_bury_others(is_number_three); /* by another than the program: nothing */
+    }
+    participant_self = program;
+    participants_bury_others(is_number_three);
+    EXPECT_FALSE(participant_is_dead(program));
+    EXPECT_FALSE(participant_is_dead(numbers[0]));
+    EXPECT_TRUE(participant_is_dead(numbers[1]));
+    EXPECT_FALSE(participant_is_dead(numbers[2]));
+    EXPECT_EQ(death_epoch(), 1);
+}
+
 TEST(numbers_of_participants_come_back_late)
 {
     uint32_t first = participant_add();
-    participant_become(first);
-    participant_bury_pid(getppid());
-    EXPECT_FALSE(participant_is_dead(first));
-    participant_bury_pid(getpid());
+    participant_bury(first);
     EXPECT_TRUE(participant_is_dead(first));
     for (unsigned i = 0; i < 2 * PARTICIPANTS_MAX; i++) {
         uint32_t number = participant_add();
