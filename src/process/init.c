@@ -156,7 +156,7 @@ int zygote_reap(pid_t pid)
     return WIFEXITED(status) ? -WEXITSTATUS(status) : -EAGAIN;
 }
 
-/* Forks, and waits until the zygote has set itself up and says its id. */
+/* Forks, and waits until the zygote has set itself up and says its id, or its error. */
 static int start_zygote(struct zygote_home *home, int socket, pid_t *ret_id)
 {
     sigset_t all;
@@ -174,7 +174,9 @@ static int start_zygote(struct zygote_home *home, int socket, pid_t *ret_id)
     ssize_t n = 0;
     while (rc == 0 && (n = recv(socket, ret_id, sizeof *ret_id, 0)) < 0)
         rc = errno == EINTR ? 0 : -EAGAIN;
-    return rc == 0 && n != (ssize_t)sizeof *ret_id ? -EAGAIN : rc;
+    if (rc == 0 && n != (ssize_t)sizeof *ret_id)
+        rc = -EAGAIN; /* it was killed */
+    return rc == 0 && *ret_id < 0 ? *ret_id : rc;
 }
 
 /* Makes a zygote of this process as it is. Returns our end of its control socket; or -errno. */

@@ -404,9 +404,10 @@ static void set_up(void)
     sigemptyset(&sigchld);
     sigaddset(&sigchld, SIGCHLD);
     signal_fd = signalfd(-1, &sigchld, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (signal_fd < 0 || !reserve_child())
-        _exit(EXIT_FAILURE); /* weft_init() sees the end of the socket instead of the greeting */
-    (void)!send(home.socket, &own_id, sizeof own_id, MSG_NOSIGNAL);
+    pid_t greeting = signal_fd < 0 ? -errno : !reserve_child() ? -ENOMEM : own_id;
+    (void)!send(home.socket, &greeting, sizeof greeting, MSG_NOSIGNAL);
+    if (greeting < 0)
+        _exit(EXIT_FAILURE);
 }
 
 /* Fills polls. Returns how many. */
