@@ -19,7 +19,7 @@ struct code_range {
     uintptr_t begin, end;
 };
 
-static struct images known; /* constant after weft_init(), never freed */
+static struct images known; /* constant after weft_init() */
 
 /* Counts the executable segments of an image, and writes them if there is an array. */
 static int list_image(struct dl_phdr_info *info, size_t size, void *ctx)
@@ -63,7 +63,13 @@ bool images_hold(const struct images *images, const void *address)
 
 int image_note(void)
 {
-    return images_list(&known);
+    struct images now;
+    int rc = images_list(&now);
+    if (rc < 0)
+        return rc;
+    free(known.ranges);
+    known = now;
+    return 0;
 }
 
 bool process_sees_code(const void *address)

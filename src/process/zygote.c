@@ -49,6 +49,7 @@
 #include "base/participants.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
+#include "process/image.h"
 #include "process/shared.h"
 #include "process/tickets.h"
 #include "process/worker.h"
@@ -392,7 +393,9 @@ static void set_up(void)
     own_id = getpid();
     count = 0; /* those are another zygote's, if this one was made by its child */
     tickets_forget();
-    setpgid(0, 0); /* the terminal's Ctrl-C is for the program */
+    if (zygote_broker() >= 0)
+        (void)image_note(); /* a snapshot has what was loaded since weft_init(), too */
+    setpgid(0, 0);          /* the terminal's Ctrl-C is for the program */
     prctl(PR_GET_NAME, program_name);
     prctl(PR_SET_NAME, "weft-zygote");
     set_dispositions();

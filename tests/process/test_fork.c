@@ -98,20 +98,29 @@ static void *load_code(void)
                                                 { "libcurl.so.4", "curl_version" } };
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         void *library = dlopen(libraries[i][0], RTLD_NOW);
-        void *code = library ? dlsym(library, libraries[i][1]) : NULL;
-        if (code && !process_sees_code(code))
-            return code;
+        void *found = library ? dlsym(library, libraries[i][1]) : NULL;
+        if (found && !process_sees_code(found))
+            return found;
     }
     return NULL;
+}
+
+static void *code;
+
+static int say_seen(weft_call *call)
+{
+    return answer(call, process_sees_code(code) ? "seen" : "not seen");
 }
 
 TEST(code_loaded_after_weft_init_is_seen)
 {
     struct process_origin *origin;
     begin_with(0);
-    void *code = load_code();
+    code = load_code();
     if (!code)
         SKIP("no library to load");
+    EACH_PLACE (place)
+        expect_answer(place, FORKED, say_seen, "", "seen"); /* and by those that it starts */
     EXPECT_FALSE(process_origin_sees_code(NULL, code));
     EXPECT_EQ(process_origin_open(&origin, FORKED), 0);
     EXPECT_TRUE(process_origin_sees_code(origin, code));
