@@ -32,7 +32,8 @@ typedef enum weft_start {
     WEFT_START_ZYGOTE = 0,
 
     /* The program run again, which is fresh: nothing of its memory but what weft_shared_alloc()
-       gave. Functions are found by the names that weft_register() gave them (program.h). */
+       gave. Functions are found by the names that weft_register() gave them (program.h). Not for
+       a program that has privileges of its file (setuid). */
     WEFT_START_EXEC,
 
     /* Forked from a snapshot of the program, made when the group or the pool is opened: what it

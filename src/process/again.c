@@ -20,6 +20,10 @@
  * its addresses were drawn anew. shared.c puts it where that does not happen; where it could not,
  * the process runs the program again until it fits, 16 times at most.
  *
+ * What the memfd says is believed, down to addresses of functions. So a program that runs with
+ * privileges of its file (AT_SECURE), which others than itself may have started, neither looks at
+ * the variable nor is run again.
+ *
  * Whatever fails on the way is told to the owner in words instead of READY. An image that never
  * calls weft_init() leaves the owner waiting: it must be called, and first.
  */
@@ -29,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -217,6 +222,8 @@ void again_run(int channel, struct surroundings_failure *failure)
     memcpy(handover.magic, magic, sizeof magic);
     strncpy(handover.version, weft_version(), sizeof handover.version - 1);
     prctl(PR_GET_NAME, handover.name);
+    if (getauxval(AT_SECURE))
+        return fail(failure, -EPERM, "it has privileges of its own (setuid)");
     handover.shared = shared_place();
     if (handover.shared.fd < 0)
         return fail(failure, -ENOTSUP, "shared memory has no descriptor");
@@ -233,7 +240,7 @@ void again_run(int channel, struct surroundings_failure *failure)
  * constructor of the user's, which may run earlier, may call weft_init(), which calls this.) */
 __attribute__((constructor)) static void note_handover(void)
 {
-    const char *value = getenv(VARIABLE);
+    const char *value = secure_getenv(VARIABLE);
     if (!value)
         return;
     int fd = atoi(value);
