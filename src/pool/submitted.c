@@ -14,7 +14,6 @@
 #include <weft/program.h>
 
 #include "pool/crew.h"
-#include "process/remote.h"
 #include "process/shared.h"
 
 enum { OUT_AT = 64, ARG_AT = 384 };
@@ -230,7 +229,7 @@ void describe_death(const struct member *member, const struct process_end *end, 
         snprintf(text, size, "process %d was killed: the call took too long", pid);
         return;
     }
-    remote_describe(end, how, sizeof how);
+    process_end_describe(end, how, sizeof how);
     ret->how = WEFT_CRASHED;
     ret->status = -ECHILD;
     snprintf(text, size, "process %d %s", pid, how);

@@ -27,7 +27,6 @@
 #include <weft/scope.h>
 
 #include "pool/crew.h"
-#include "process/remote.h"
 
 enum { OPEN_FAILURES_MAX = 8, EVENTS = 64 };
 
@@ -287,7 +286,7 @@ static void bury(struct member *member, const struct process_end *end)
         return;
     }
     char how[100];
-    remote_describe(end, how, sizeof how);
+    process_end_describe(end, how, sizeof how);
     weft_lock_lock(&crew->lock);
     struct process *process = member->process;
     member->process = NULL;

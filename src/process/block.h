@@ -11,7 +11,7 @@
 
 struct msghdr;
 
-/* Whether the calling strand may wait in a system call, or in a loop. */
+/* Whether the calling strand may wait in a system call. */
 bool block_allowed(void);
 
 /*

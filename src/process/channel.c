@@ -16,23 +16,15 @@
  * therefore replaces it. (The zygote's messages have no head: they fit into the packet, wherever
  * the rest of the datagram was to go.)
  *
- * To wake a process that sleeps on another CPU takes longer than a small call. So a receiver spins
- * for a moment before it sleeps; each time that this is in vain, it spins more rarely, down to once
- * in 256 waits, and not at all where there is one CPU. A task does not spin, as its worker may have
- * others to run, nor does it block: it parks (block.h).
- *
  * Closing a socket with unread datagrams makes the kernel report ECONNRESET once to the other side,
  * before what lies in its queue: reading goes on.
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-
-#include <weft/fd.h>
 
 #include "process/block.h"
 #include "process/channel.h"
@@ -41,8 +33,6 @@
 
 #define PART_BYTES     ((size_t)128 << 10) /* the kernel's default buffer holds 208 KiB */
 #define PART_BYTES_MIN ((size_t)1 << 10)
-#define SPIN_NS        (20 * WEFT_US)
-#define PAUSE_MAX      255u
 
 union control {
     struct cmsghdr align;
@@ -116,8 +106,6 @@ void channel_init(struct channel *channel, int fd)
     channel->fd = fd;
     channel->passed_fd = -1;
     channel->body = channel->inbox;
-    cpu_set_t cpus;
-    channel->may_spin = sched_getaffinity(0, sizeof cpus, &cpus) < 0 || CPU_COUNT(&cpus) > 1;
 }
 
 /* A body in the inbox follows the head there; any other was malloc'ed. */
@@ -195,7 +183,8 @@ static void take_descriptor(struct channel *channel, struct msghdr *message)
     channel->passed_fd = descriptors_raise(channel->passed_fd);
 }
 
-/* Receives one datagram. Returns 0; -EAGAIN: try again, perhaps after a wait; -EPIPE. */
+/* Receives one datagram. Returns 0; -EINTR, -ECONNRESET: try again; -EAGAIN: not to wait, and there
+ * is none; -EPIPE. */
 static int receive_datagram(struct channel *channel, int flags)
 {
     struct packet packet;
@@ -220,52 +209,15 @@ static int receive_datagram(struct channel *channel, int flags)
     return rc;
 }
 
-/* Whether to spin this time. */
-static bool is_time_to_spin(struct channel *channel, const weft_deadline *deadline)
-{
-    if (!channel->may_spin || !block_allowed() || (deadline && weft_left(*deadline) < SPIN_NS))
-        return false;
-    if (channel->waits == 0)
-        return true;
-    channel->waits--;
-    return false;
-}
-
-static int receive_spinning(struct channel *channel)
-{
-    int64_t until = weft_now() + SPIN_NS;
-    int rc;
-    do
-        rc = receive_datagram(channel, MSG_DONTWAIT);
-    while (rc == -EAGAIN && weft_now() < until);
-    channel->pause = rc == -EAGAIN ? (uint32_t)smaller(2 * channel->pause + 1, PAUSE_MAX) : 0;
-    channel->waits = channel->pause;
-    return rc;
-}
-
-/* Receives one datagram, or waits for one without receiving it. */
-static int receive_waiting(struct channel *channel, const weft_deadline *deadline)
-{
-    int rc = receive_datagram(channel, MSG_DONTWAIT);
-    if (rc == -EAGAIN && is_time_to_spin(channel, deadline))
-        rc = receive_spinning(channel);
-    if (rc != -EAGAIN)
-        return rc;
-    if (deadline)
-        return weft_fd_wait(channel->fd, POLLIN, *deadline);
-    if (block_allowed())
-        return receive_datagram(channel, 0);
-    block_until(channel->fd, POLLIN);
-    return 0;
-}
-
-int channel_receive(struct channel *channel, const weft_deadline *deadline)
+int channel_receive(struct channel *channel, bool wait)
 {
     if (complete(channel))
         forget_message(channel);
     while (!complete(channel)) {
-        int rc = receive_waiting(channel, deadline);
-        if (rc < 0 && rc != -EINTR && rc != -ECONNRESET)
+        int rc = receive_datagram(channel, wait && block_allowed() ? 0 : MSG_DONTWAIT);
+        if (rc == -EAGAIN && wait)
+            block_until(channel->fd, POLLIN);
+        else if (rc < 0 && rc != -EINTR && rc != -ECONNRESET)
             return rc;
     }
     return 0;

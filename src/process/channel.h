@@ -7,7 +7,6 @@
 #define WEFT_PROCESS_CHANNEL_H
 
 #include <weft/call.h>
-#include <weft/time.h>
 
 #include "process/surroundings.h"
 
@@ -16,9 +15,7 @@ enum channel_type {
     CHANNEL_FAILED,       /* zygote: it does not. value: the error, positive */
     CHANNEL_SURROUNDINGS, /* owner: surroundings_head, body: its strings; or left out */
     CHANNEL_SETUP,        /* owner: setup_head, body: the context */
-    CHANNEL_READY,        /* child: result_head of enter */
-    CHANNEL_CALL,         /* owner: call_head, body: the argument */
-    CHANNEL_RESULT,       /* child: result_head, body: the result */
+    CHANNEL_READY,        /* child: ready_head */
     CHANNEL_BELL,         /* child: there is news in its lane */
     CHANNEL_ANSWER,       /* zygote, to another request than for a process. value, descriptor */
     CHANNEL_END,          /* zygote: the child was reaped. value: its wait status */
@@ -29,38 +26,25 @@ struct lane;
 /* What a message starts with, fixed per type. Sizes are multiples of 16, which aligns the body
  * behind them. */
 struct setup_head {
-    uint64_t enter, leave; /* words of code.h, as is call_head's fn */
+    uint64_t enter, leave; /* words of code.h */
     void *context;         /* the pointer, if has_body is not set */
-    uint32_t *begun;       /* shared: set when a call begins; may be NULL */
-    struct lane *lane;     /* shared: by which calls come; NULL: by the channel */
+    struct lane *lane;     /* shared: by which calls come */
     uint64_t has_body;
     uint64_t memory_bytes_max; /* 0: no limit */
-    uint64_t unused;
     char name[16];
 };
 
-struct call_head {
-    uint64_t fn;
-    void *pointer;
-    uint64_t index;
-    uint64_t ret_bytes;
-    uint32_t attempt;
-    uint32_t has_body; /* there is an argument, maybe of no bytes */
-    uint64_t unused;
-};
-
-struct result_head {
+/* What came of enter. */
+struct ready_head {
     int32_t status;
-    uint32_t has_body;
-    uint64_t unused;
+    uint32_t unused[3];
     char text[160];
 };
 
 union channel_head {
     struct surroundings_head surroundings;
     struct setup_head setup;
-    struct call_head call;
-    struct result_head result;
+    struct ready_head ready;
 };
 
 /* What starts each datagram. value is for messages that need no head. */
@@ -82,9 +66,6 @@ struct channel {
     union channel_head head;
     char *body;      /* malloc'ed, or inside inbox; NUL behind. NULL: no memory, or taken */
     size_t received; /* bytes of the body so far */
-    bool may_spin;   /* there is more than one CPU */
-    uint32_t pause;  /* how many waits go without spinning since spinning was in vain */
-    uint32_t waits;  /* how many of them are left */
     char inbox[sizeof(union channel_head) + CHANNEL_INLINE_BYTES + 1] __attribute__((aligned(16)));
 };
 
@@ -107,12 +88,10 @@ int channel_send_value(int fd, enum channel_type type, uint64_t value, int pass_
 /*
  * Receives the next message whole: channel->first, head and body say what it is, until the next
  * call. What was sent by a process that died before all of it was sent is dropped.
- * Shape    deadline: NULL waits for ever and is not cancellable; a thread does so in the kernel's
- *          recvmsg.
- * Returns  0; -EPIPE: all are gone that could send; -ETIMEDOUT, -ECANCELED and what else
- *          weft_fd_wait() returns: ask again.
+ * Shape    wait: as long as it takes (a task parks), not cancellable.
+ * Returns  0; -EPIPE: all are gone that could send; -EAGAIN: not to wait, and there is none yet.
  */
-int channel_receive(struct channel *channel, const weft_deadline *deadline);
+int channel_receive(struct channel *channel, bool wait);
 
 /*
  * The body of the message as memory of the caller's own, with a NUL behind.

@@ -2,15 +2,14 @@
 /*
  * process/process.h: the door of this room: child processes of the program that run calls.
  *
- * A process is forked by the zygote, runs calls that its owner sends, one at a time, and ends when
- * its owner closes it, dies, or kills it. One strand at a time uses a struct process, but
- * process_signal() may come from any.
+ * A process is forked by the zygote, runs the calls that come by its lane (lane.h), and ends when
+ * the lane says so, when its owner dies, or is killed. One strand at a time uses a struct process,
+ * but process_signal() may come from any.
  */
 #ifndef WEFT_PROCESS_PROCESS_H
 #define WEFT_PROCESS_PROCESS_H
 
 #include <weft/options.h>
-#include <weft/time.h>
 
 struct process;
 struct lane;
@@ -44,7 +43,8 @@ struct process_end {
     int exit_code; /* if no signal did */
 };
 
-/* What a process gets once, before its first call. All pointers borrowed during process_open(). */
+/* What a process gets once, before its first call. All pointers are borrowed until it has started;
+ * but the lane is used until it has ended. */
 struct process_options {
     const char *name;    /* what ps shows, at most 15 bytes are kept; NULL: the program's own */
     const void *context; /* bytes for call->context of every call; with WEFT_POINTER as size: the */
@@ -52,20 +52,18 @@ struct process_options {
     int (*enter)(weft_call *call, void **ret_worker); /* NULL: none */
     void (*leave)(void *worker);                      /* NULL: none */
     const struct process_origin *origin;
-    struct lane *lane; /* calls come by it, and nothing is sent; NULL: they are sent */
+    struct lane *lane; /* in shared memory: calls come by it */
 };
 
-/* What came of a call. */
+/* What came of starting a process, or of its enter. */
 struct process_result {
     int status;
-    void *result; /* malloc'ed, 16-aligned, NUL behind; NULL: none. The caller's to free */
-    size_t result_bytes;
     char text[160];
 };
 
 /*
  * Starts a process: has the zygote fork it and waits until it exists (a task parks; not
- * cancellable). enter runs in the process afterwards; process_ready() waits for it.
+ * cancellable). enter runs in the process afterwards; process_look() tells.
  * Returns  0; -ENOTCONN: no weft_init(); -ECHILD: in a child that the user forked; -EPIPE: the
  *          zygote has died; -EAGAIN, -ENOMEM: the system has no room for another; -EMFILE; -EPERM:
  *          the program has changed its user or group since weft_init().
@@ -73,21 +71,12 @@ struct process_result {
 int process_open(struct process **ret, const struct process_options *options);
 
 /*
- * Waits until enter has run (process_open() with neither enter nor an origin needs no waiting, but
- * it may be called).
- * Returns  0; -ECHILD: enter failed, or something that the origin asks for could not be had:
- *          *failure says how and the process is ending; -EPIPE: it has died, process_wait() says
- *          how; -ETIMEDOUT, -ECANCELED: ask again.
- */
-int process_ready(struct process *, struct process_result *failure, weft_deadline deadline);
-
-/*
- * The same in steps, for who waits for many processes: asks the zygote, and does not wait for the
- * process. process_look() then takes what it says, whenever process_fd() is readable.
- * Returns  as process_open() as far as it is known by now; the rest is an end.
+ * The same for who waits for many processes: asks the zygote, and does not wait for the process.
+ * Returns  as process_open() as far as it is known by now; the rest is news.
  */
 int process_ask(struct process **ret, const struct process_options *options);
 
+/* What becomes readable when the process has something to say; borrowed. */
 int process_fd(const struct process *);
 
 enum process_news {
@@ -95,34 +84,15 @@ enum process_news {
     PROCESS_NOT_STARTED, /* it could not be made, failure->status says why; PROCESS_ENDED follows */
     PROCESS_HAS_STARTED, /* it exists */
     PROCESS_IS_READY,    /* enter has run */
-    PROCESS_REFUSED,     /* enter has failed, *failure says how */
+    PROCESS_REFUSED,     /* enter has failed, or something that the origin asks for could not be
+                            had: *failure says how; PROCESS_ENDED follows */
     PROCESS_RANG,        /* there is news in its lane */
-    PROCESS_ENDED,       /* *end says how; SIGKILL, too, if it went with the zygote */
+    PROCESS_ENDED,       /* *end says how; SIGKILL, too, if it went with the zygote. And so on */
 };
+
+/* The next thing that it says. Does not wait. */
 enum process_news process_look(struct process *, struct process_result *failure,
                                struct process_end *end);
-
-/*
- * Sends a call: fn, and of call: arg and arg_bytes, pointer, index, attempt, ret_bytes. Nothing
- * may run in it. A process that dies meanwhile is no error: process_receive() will tell.
- * Returns  0; -ENOMEM, -EFAULT (arg): the call was not sent, and the process is killed, because it
- *          may have got a part of it. Blocks while the process is slow to read, not cancellable.
- */
-int process_send(struct process *, weft_fn *fn, const weft_call *call);
-
-/*
- * Waits for the result of the call that was sent.
- * Returns  0 and *ret; -EPIPE: the process has died, process_wait() says how; -ENOMEM: there is a
- *          result but no memory for it (the call has ended); -ETIMEDOUT, -ECANCELED: it still
- *          runs, ask again.
- */
-int process_receive(struct process *, struct process_result *ret, weft_deadline deadline);
-
-/*
- * Whether the process, which has ended, had begun the call that it was sent last; true if nobody
- * knows.
- */
-bool process_began(const struct process *);
 
 /* Sends a signal to the process; nothing happens if it has ended (no other process is ever hit). */
 void process_signal(struct process *, int signo);
@@ -130,20 +100,12 @@ void process_signal(struct process *, int signo);
 /* The process id, for messages. */
 pid_t process_id(const struct process *);
 
-/*
- * Asks the process to end after what it runs (it calls leave), without waiting. */
-void process_finish(struct process *);
-
-/*
- * Waits until the process has ended and was reaped.
- * Returns  0 and *ret; -EPIPE: the zygote died, and with it the process: nobody knows how;
- *          -ETIMEDOUT, -ECANCELED.
- */
-int process_wait(struct process *, struct process_end *ret, weft_deadline deadline);
-
 /* Kills the process if it lives, waits until it was reaped, frees. Ignores cancellation. NULL ok.
  */
 void process_close(struct process *);
+
+/* "killed by signal 11 (Segmentation fault)" or "exited with code 3". */
+void process_end_describe(const struct process_end *end, char *text, size_t size);
 
 /*
  * Whether a fork of the zygote could see a function, any process a piece of memory: code of the

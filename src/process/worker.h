@@ -5,7 +5,7 @@
 
 #include "process/surroundings.h"
 
-/* Runs the calls that come by this descriptor until there are no more, then ends the process. */
+/* Is set up by this channel, runs the calls of its lane until it is told to quit, ends. */
 __attribute__((noreturn)) void worker_run(int channel_fd);
 
 /*

@@ -13,66 +13,14 @@
 
 #include "harness.h"
 #include "process/descriptors.h"
-#include "process/process.h"
 #include "process/zygote.h"
+#include "worker.h"
 
 static inline void begin(void)
 {
     NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
     DESCRIPTORS_COUNT_FROM_HERE();
-}
-
-static inline struct process *open_process(void)
-{
-    struct process *process;
-    struct process_result failure;
-    EXPECT_EQ(process_open(&process, &(struct process_options){ .name = "test" }), 0);
-    EXPECT_EQ(process_ready(process, &failure, WEFT_FOREVER), 0);
-    return process;
-}
-
-static inline void start(struct process *process, weft_fn *fn, const void *arg, size_t bytes)
-{
-    EXPECT_EQ(process_send(process, fn, &(weft_call){ .arg = arg, .arg_bytes = bytes }), 0);
-}
-
-/* Runs fn and gives its result. */
-static inline struct process_result run(struct process *process, weft_fn *fn, const void *arg,
-                                        size_t bytes)
-{
-    struct process_result result;
-    start(process, fn, arg, bytes);
-    EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), 0);
-    return result;
-}
-
-/* Runs fn, which gives a number. */
-static inline long run_number(struct process *process, weft_fn *fn)
-{
-    struct process_result result = run(process, fn, NULL, 0);
-    EXPECT_EQ(result.status, 0);
-    EXPECT_EQ(result.result_bytes, sizeof(long));
-    long number;
-    memcpy(&number, result.result, sizeof number);
-    free(result.result);
-    return number;
-}
-
-static inline int give_number(weft_call *call, long number)
-{
-    return weft_call_return(call, &number, sizeof number);
-}
-
-/* Runs fn, of which the process dies, and says how. */
-static inline struct process_end run_to_death(struct process *process, weft_fn *fn)
-{
-    struct process_result result;
-    struct process_end end;
-    start(process, fn, NULL, 0);
-    EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), -EPIPE);
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-    return end;
 }
 
 static inline int echo(weft_call *call)

@@ -205,12 +205,12 @@ TEST(a_process_that_runs_the_program_again_is_fresh)
 TEST(its_arguments_and_name_are_the_programs)
 {
     begin_again();
-    struct process *process = open_process();
-    struct process_result arguments = run(process, say_arguments, NULL, 0);
+    struct worker *process = open_worker();
+    struct result arguments = run(process, say_arguments, NULL, 0);
     EACH_PLACE (place)
         expect_answer(place, AGAIN, say_arguments, "", arguments.result);
     free(arguments.result);
-    process_close(process);
+    worker_close(process);
     expect_answer(IN_GROUP, &(weft_options){ .start = WEFT_START_EXEC, .name = "again" }, say_name,
                   "", "again-0");
 }

@@ -34,9 +34,9 @@ static int say_directory(weft_call *call)
     return weft_call_return(call, path, sizeof path);
 }
 
-static void ask_process(struct process *process, weft_fn *fn, char answer[16])
+static void ask_process(struct worker *process, weft_fn *fn, char answer[16])
 {
-    struct process_result result = run(process, fn, NULL, 0);
+    struct result result = run(process, fn, NULL, 0);
     memcpy(answer, result.result, 15);
     free(result.result);
 }
@@ -57,11 +57,11 @@ static void describe_itself(struct report *report)
 
 static void describe_process(struct report *report)
 {
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     report->process = (pid_t)run_number(process, get_pid);
     ask_process(process, say_directory, report->process_directory);
     ask_process(process, say_stream, report->process_stream);
-    process_close(process);
+    worker_close(process);
 }
 
 /* A program whose memory has a number in it, that becomes a daemon and says what it finds. */
@@ -69,7 +69,7 @@ static void program_with_processes(int fd)
 {
     struct report report = { .number = 42 };
     EXPECT_EQ(weft_init(), 0);
-    struct process *old = open_process();
+    struct worker *old = open_worker();
     uint64_t ticket;
     pid_t before = getpid();
     EXPECT_EQ(weft_fd_pass(0, &ticket), 0);
@@ -77,7 +77,7 @@ static void program_with_processes(int fd)
     EXPECT_NE(getpid(), before);
     describe_itself(&report);
     describe_process(&report);
-    report.old_process = run_number(old, get_pid) == process_id(old);
+    report.old_process = run_number(old, get_pid) == worker_id(old);
     int taken;
     EXPECT_EQ(weft_fd_take(ticket, &taken), 0);
     EXPECT_EQ(write(fd, &report, sizeof report), sizeof report);
@@ -227,9 +227,9 @@ TEST(only_the_program_becomes_a_daemon)
 {
     begin();
     expect_success(run_program(call_in_fork, -1));
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     EXPECT_EQ(run_number(process, call_in_process), -EPERM);
-    process_close(process);
+    worker_close(process);
 }
 
 /* No process is left behind: a program that waits for its children has none. */
@@ -256,7 +256,7 @@ TEST(without_descriptors_the_program_stays)
     struct rlimit limit;
     begin();
     pid_t before = getpid();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     int lowest = dup(0);
     close(lowest);
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -268,8 +268,8 @@ TEST(without_descriptors_the_program_stays)
         expect_no_child();
     }
     EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    EXPECT_EQ(run_number(process, get_pid), process_id(process));
-    process_close(process);
+    EXPECT_EQ(run_number(process, get_pid), worker_id(process));
+    worker_close(process);
 }
 
 TEST(a_program_that_has_changed_its_user_stays)
@@ -306,13 +306,13 @@ static void program_with_terminal(int fd)
     EXPECT_GE(open(ptsname(master), O_RDWR | O_CLOEXEC), 0); /* which makes it the terminal */
     signal(SIGHUP, SIG_IGN);                                 /* the leader of its session ends */
     EXPECT_EQ(weft_init(), 0);
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     errors[0] = run_number(process, open_terminal);
-    process_close(process);
+    worker_close(process);
     EXPECT_EQ(weft_daemonize(), 0);
-    process = open_process();
+    process = open_worker();
     errors[1] = run_number(process, open_terminal);
-    process_close(process);
+    worker_close(process);
     EXPECT_EQ(write(fd, errors, sizeof errors), sizeof errors);
 }
 

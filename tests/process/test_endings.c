@@ -1,66 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Processes from the owner's side: waiting for them, how they end, who else may start them. */
+/* Processes from the owner's side: what they say, how they end, who else may start them. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 
 #include "base/atomic.h"
 #include "common.h"
 
-/* ---- waiting */
+/* ---- news */
 
-TEST(process_receive_obeys_its_deadline)
+TEST(process_that_runs_a_call_says_nothing)
 {
     begin();
-    struct process *process = open_process();
-    struct process_result result;
-    struct process_end end;
+    struct worker *process = open_worker();
     start(process, sleep_for_ever, NULL, 0);
-    EXPECT_EQ(process_receive(process, &result, WEFT_NOW), -ETIMEDOUT);
-    EXPECT_EQ(process_receive(process, &result, weft_after(WEFT_MS)), -ETIMEDOUT);
-    EXPECT_EQ(process_wait(process, &end, weft_after(WEFT_MS)), -ETIMEDOUT);
-    process_signal(process, SIGKILL);
-    EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), -EPIPE);
-    EXPECT_EQ(process_wait(process, &end, WEFT_NOW), 0);
-    EXPECT_EQ(end.signal, SIGKILL);
-    process_close(process);
-}
-
-static int give_large(weft_call *call)
-{
-    size_t n = 32 << 20;
-    char *bytes = malloc(n);
-    memset(bytes, 'l', n);
-    int rc = weft_call_return(call, bytes, n);
-    free(bytes);
-    return rc;
-}
-
-TEST(process_receive_goes_on_in_the_middle_of_a_result)
-{
-    begin();
-    struct process *process = open_process();
-    struct process_result result;
-    int rc;
-    start(process, give_large, NULL, 0);
-    while ((rc = process_receive(process, &result, WEFT_NOW)) == -ETIMEDOUT)
-        sched_yield();
-    EXPECT_EQ(rc, 0);
-    EXPECT_EQ(result.result_bytes, 32 << 20);
-    for (size_t i = 0; i < result.result_bytes; i += 997)
-        EXPECT_EQ(((char *)result.result)[i], 'l');
-    free(result.result);
-    process_close(process);
+    EXPECT_EQ(process_look(process->process, &process->refusal, &process->end), PROCESS_SILENT);
+    process_signal(process->process, SIGKILL);
+    EXPECT_FALSE(is_done(process));
+    EXPECT_EQ(process->end.signal, SIGKILL);
+    worker_close(process);
 }
 
 /* ---- deaths */
@@ -104,15 +67,14 @@ TEST(process_tells_how_it_ended)
                    { kill_itself, { SIGKILL, 0 } } };
     begin();
     for (size_t i = 0; i < sizeof deaths / sizeof *deaths; i++) {
-        struct process *process = open_process();
+        struct worker *process = open_worker();
         struct process_end end = run_to_death(process, deaths[i].fn);
         EXPECT_EQ(end.signal, deaths[i].end.signal);
         EXPECT_EQ(end.exit_code, deaths[i].end.exit_code);
-        process_signal(process, SIGTERM); /* of no effect, on nobody */
+        process_signal(process->process, SIGTERM); /* of no effect, on nobody */
         start(process, echo, "anybody?", 9);
-        struct process_result result;
-        EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), -EPIPE);
-        process_close(process);
+        EXPECT_FALSE(is_done(process));
+        worker_close(process);
     }
 }
 
@@ -130,72 +92,6 @@ static char state_of(pid_t pid, pid_t *ret_parent)
     if (ret_parent)
         *ret_parent = parent;
     return state;
-}
-
-TEST(process_killed_in_the_middle_of_a_result_gives_none)
-{
-    begin();
-    for (int i = 0; i < 5; i++) {
-        struct process *process = open_process();
-        struct process_result result;
-        struct process_end end;
-        start(process, give_large, NULL, 0);
-        if (i % 2)
-            (void)!process_receive(process, &result, WEFT_NOW);
-        while (state_of(process_id(process), NULL) != 'S') /* it has filled the socket */
-            sched_yield();
-        process_signal(process, SIGKILL);
-        EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), -EPIPE);
-        EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-        EXPECT_EQ(end.signal, SIGKILL);
-        process_close(process);
-    }
-}
-
-static int stop_itself(weft_call *call)
-{
-    (void)call;
-    raise(SIGSTOP);
-    return 0;
-}
-
-TEST(process_killed_while_it_is_sent_an_argument)
-{
-    begin();
-    struct process *process = open_process();
-    size_t n = 8 << 20;
-    char *arg = calloc(1, n);
-    start(process, stop_itself, NULL, 0);
-    while (state_of(process_id(process), NULL) != 'T')
-        sched_yield();
-    pid_t killer = fork();
-    if (killer == 0) {
-        kill(process_id(process), SIGKILL); /* the sending blocks until then, or has not begun */
-        _exit(0);
-    }
-    start(process, echo, arg, n);
-    struct process_end end;
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-    EXPECT_EQ(end.signal, SIGKILL);
-    expect_success(killer);
-    process_close(process);
-    free(arg);
-}
-
-TEST(process_that_cannot_be_sent_its_argument_is_killed)
-{
-    if (HARNESS_SANITIZED)
-        SKIP("a sanitizer finds the bad memory first");
-    if (HARNESS_EMULATED)
-        SKIP("QEMU's user mode cuts a message short where its memory is bad");
-    begin();
-    struct process *process = open_process();
-    struct process_end end;
-    weft_call call = { .arg = (void *)16, .arg_bytes = 100 };
-    EXPECT_EQ(process_send(process, echo, &call), -EFAULT);
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-    EXPECT_EQ(end.signal, SIGKILL);
-    process_close(process);
 }
 
 /* How many children of the zygote there are, dead ones included. */
@@ -216,18 +112,33 @@ static unsigned zygotes_children(void)
 TEST(process_leaves_no_zombie)
 {
     begin();
-    struct process *processes[10];
+    struct worker *processes[10];
     for (int i = 0; i < 10; i++)
-        processes[i] = open_process();
+        processes[i] = open_worker();
     EXPECT_EQ(zygotes_children(), 10);
     for (int i = 0; i < 5; i++)
         run_to_death(processes[i], exit_3);
     EXPECT_EQ(zygotes_children(), 5);
     for (int i = 0; i < 10; i++)
-        process_close(processes[i]);
+        worker_close(processes[i]);
     EXPECT_EQ(zygotes_children(), 0);
     EXPECT_EQ(waitpid(-1, NULL, WNOHANG), -1); /* nor a child that the program did not start */
     EXPECT_EQ(errno, ECHILD);
+}
+
+TEST(process_that_cannot_be_sent_its_context_is_not_started)
+{
+    if (HARNESS_SANITIZED)
+        SKIP("a sanitizer finds the bad memory first");
+    if (HARNESS_EMULATED)
+        SKIP("QEMU's user mode cuts a message short where its memory is bad");
+    begin();
+    struct worker *process;
+    struct process_options options = { .context = (void *)16, .context_bytes = 100 };
+    EXPECT_EQ(worker_start(&process, &options), -EFAULT);
+    while (zygotes_children()) /* it waits for its context no longer */
+        sched_yield();
+    worker_close(open_worker());
 }
 
 /* ---- others that start processes */
@@ -235,10 +146,10 @@ TEST(process_leaves_no_zombie)
 static void *start_and_run(void *failures)
 {
     for (int i = 0; i < 10; i++) {
-        struct process *process = open_process();
-        if (run_number(process, get_pid) != process_id(process))
+        struct worker *process = open_worker();
+        if (run_number(process, get_pid) != worker_id(process))
             add_relaxed((int *)failures, 1); /* relaxed: read after the join */
-        process_close(process);
+        worker_close(process);
     }
     return NULL;
 }
@@ -259,37 +170,37 @@ TEST(process_open_works_from_many_threads_at_once)
 static int run_inside(weft_call *call)
 {
     EXPECT_EQ(weft_init(), 0);
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     long inner = run_number(process, get_pid);
-    EXPECT_EQ(inner, process_id(process));
-    process_close(process);
+    EXPECT_EQ(inner, worker_id(process));
+    worker_close(process);
     return give_number(call, inner);
 }
 
-static struct process *kept;
+static struct worker *kept;
 
 static int start_and_keep(weft_call *call)
 {
-    kept = open_process();
+    kept = open_worker();
     start(kept, sleep_for_ever, NULL, 0);
-    return give_number(call, process_id(kept));
+    return give_number(call, worker_id(kept));
 }
 
 TEST(process_may_start_processes)
 {
     begin();
-    struct process *process = open_process();
-    EXPECT_NE(run_number(process, run_inside), process_id(process));
-    process_close(process);
+    struct worker *process = open_worker();
+    EXPECT_NE(run_number(process, run_inside), worker_id(process));
+    worker_close(process);
 }
 
 TEST(process_takes_those_it_started_with_it)
 {
     begin();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     int inner = descriptors_of_process((pid_t)run_number(process, start_and_keep));
     EXPECT_GE(inner, 0);
-    process_close(process);
+    worker_close(process);
     await_end(inner);
 }
 
@@ -302,18 +213,18 @@ TEST(process_open_without_descriptors_fails_cleanly)
     getrlimit(RLIMIT_NOFILE, &limit);
     few = limit;
     int used = 0;
-    struct process *process = NULL;
+    struct worker *process = NULL;
     while (!process) { /* one descriptor more each time, until there are enough */
         few.rlim_cur = (rlim_t)used++;
         EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
-        int rc = process_open(&process, &(struct process_options){ 0 });
+        int rc = worker_start(&process, NULL);
         EXPECT_TRUE(rc == 0 || (rc == -EMFILE && !process));
     }
     EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    struct process_result result = run(process, echo, "enough", 7);
+    struct result result = run(process, echo, "enough", 7);
     EXPECT_STR((char *)result.result, "enough");
     free(result.result);
-    process_close(process);
+    worker_close(process);
 }
 
 TEST(process_open_needs_weft_init)
@@ -350,20 +261,19 @@ static int set_local(weft_call *call)
 TEST(process_drops_its_local_values_at_its_end)
 {
     weft_local *local;
-    struct process_end end;
     EXPECT_EQ(weft_local_open(&local, drop), 0);
     EXPECT_EQ(weft_local_set(local, &local), 0);
     begin();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     dropped = weft_shared_alloc(sizeof *dropped);
     EXPECT_TRUE(dropped);
-    struct process_result result = run(process, set_dropped, &dropped, sizeof dropped);
+    struct result result = run(process, set_dropped, &dropped, sizeof dropped);
     EXPECT_EQ(result.status, 0);
     EXPECT_EQ(run(process, set_local, &local, sizeof local).status, 0);
-    process_finish(process);
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    worker_quit(process);
+    EXPECT_EQ(worker_end(process).exit_code, 0);
     EXPECT_EQ(atomic_load(dropped), 7);
-    process_close(process);
+    worker_close(process);
     weft_shared_free(dropped);
     EXPECT_EQ(weft_local_set(local, NULL), 0);
     weft_local_close(local);
@@ -382,11 +292,11 @@ TEST(process_is_in_no_scope_of_the_programs)
     weft_self_set_name("conductor");
     weft_scope_enter(&scope, weft_after(WEFT_S), 0);
     begin();
-    struct process *process = open_process();
-    struct process_result result = run(process, ask_strand, NULL, 0);
+    struct worker *process = open_worker();
+    struct result result = run(process, ask_strand, NULL, 0);
     EXPECT_EQ(result.status, 0);
     EXPECT_STR((const char *)result.result, "test");
     free(result.result);
-    process_close(process);
+    worker_close(process);
     weft_scope_leave(&scope);
 }

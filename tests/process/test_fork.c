@@ -191,7 +191,7 @@ TEST(closing_ends_the_zygote_too)
     await_end(process);
     await_end(zygote);
     weft_future_close(f);
-    process_close(open_process());
+    worker_close(open_worker());
     weft_shared_free(ids);
 }
 

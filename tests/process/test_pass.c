@@ -162,8 +162,8 @@ TEST(a_result_may_be_a_ticket_although_the_process_has_ended)
 TEST(a_process_takes_what_another_passes)
 {
     begin();
-    struct process *one = open_process(), *two = open_process();
-    struct process_result given = run(one, give_pipe, NULL, 0);
+    struct worker *one = open_worker(), *two = open_worker();
+    struct result given = run(one, give_pipe, NULL, 0);
     char number[24];
     EXPECT_EQ(given.status, 0);
     snprintf(number, sizeof number, "%llu", (unsigned long long)*(const uint64_t *)given.result);
@@ -171,8 +171,8 @@ TEST(a_process_takes_what_another_passes)
               -EBADF); /* it is for reading */
     EXPECT_EQ(run(two, write_to, number, strlen(number) + 1).status, -ENOENT);
     free(given.result);
-    process_close(one);
-    process_close(two);
+    worker_close(one);
+    worker_close(two);
 }
 
 REGISTER(write_to, give_pipe)
@@ -198,16 +198,13 @@ TEST(tickets_of_a_process_that_crashes_are_void)
     begin();
     passed = weft_shared_alloc(3 * sizeof *passed);
     for (uint64_t index = 0; index < 2; index++) {
-        struct process *process = open_process();
-        struct process_end end;
-        EXPECT_EQ(process_send(process, pass_and_crash,
-                               &(weft_call){ .pointer = passed, .index = index }),
-                  0);
-        EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+        struct worker *process = open_worker();
+        start_call(process, pass_and_crash, &(weft_call){ .pointer = passed, .index = index });
+        struct process_end end = worker_end(process);
         EXPECT_EQ(end.signal, index ? 0 : SIGKILL);
         for (int i = 0; i < 3; i++)
             expect_void(passed[i]);
-        process_close(process);
+        worker_close(process);
     }
     weft_shared_free(passed);
 }
@@ -235,16 +232,15 @@ TEST(who_dies_with_a_descriptor_leaves_nobody_waiting)
     uint64_t ticket = pass(ends[1]);
     close(ends[1]);
     EXPECT_EQ(weft_stream_adopt(&stream, ends[0]), 0);
-    struct process *process = open_process();
-    struct process_end end;
+    struct worker *process = open_worker();
     start(process, serve_and_crash, &ticket, sizeof ticket);
     EXPECT_EQ(weft_stream_write(stream, "line", 4, WEFT_FOREVER), 4);
     EXPECT_EQ(weft_stream_read_exactly(stream, record, 6, WEFT_FOREVER), 6);
     EXPECT_EQ(weft_stream_read_exactly(stream, record, 6, WEFT_FOREVER), -ENODATA);
     EXPECT_EQ(weft_stream_write(stream, zeros, sizeof zeros, WEFT_FOREVER), -EPIPE);
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    struct process_end end = worker_end(process);
     EXPECT_EQ(end.signal, SIGKILL);
-    process_close(process);
+    worker_close(process);
     weft_stream_close(stream);
 }
 
@@ -348,7 +344,7 @@ TEST(a_zygote_without_descriptors_says_so_and_goes_on)
     EXPECT_EQ(process_open(&process, &(struct process_options){ 0 }), -EMFILE);
     for (int i = 0; i < n; i++)
         close(take(tickets[i]));
-    process_close(open_process());
+    worker_close(open_worker());
 }
 
 /* ---- tasks */

@@ -3,18 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-#include "base/atomic.h"
 #include "common.h"
 
 /* ---- calls and results */
@@ -22,15 +17,15 @@
 TEST(process_runs_a_call_and_gives_its_result)
 {
     begin();
-    struct process *process = open_process();
-    struct process_result result = run(process, echo, "hello", 6);
+    struct worker *process = open_worker();
+    struct result result = run(process, echo, "hello", 6);
     EXPECT_EQ(result.status, 0);
     EXPECT_EQ(result.result_bytes, 6);
     EXPECT_STR((char *)result.result, "hello");
     free(result.result);
-    EXPECT_EQ(run_number(process, get_pid), process_id(process));
-    EXPECT_NE(process_id(process), getpid());
-    process_close(process);
+    EXPECT_EQ(run_number(process, get_pid), worker_id(process));
+    EXPECT_NE(worker_id(process), getpid());
+    worker_close(process);
 }
 
 static int give_nothing(weft_call *call)
@@ -46,8 +41,8 @@ static int give_empty(weft_call *call)
 TEST(process_tells_no_argument_from_an_empty_one)
 {
     begin();
-    struct process *process = open_process();
-    struct process_result result = run(process, give_nothing, NULL, 0);
+    struct worker *process = open_worker();
+    struct result result = run(process, give_nothing, NULL, 0);
     EXPECT_EQ(result.status, 7);
     EXPECT_EQ(result.result, NULL);
     result = run(process, give_empty, "", 0);
@@ -55,7 +50,7 @@ TEST(process_tells_no_argument_from_an_empty_one)
     EXPECT_EQ(result.result_bytes, 0);
     EXPECT_STR((char *)result.result, "");
     free(result.result);
-    process_close(process);
+    worker_close(process);
 }
 
 static int fail_in_words(weft_call *call)
@@ -67,8 +62,8 @@ static int fail_in_words(weft_call *call)
 TEST(process_carries_the_words_of_a_failure)
 {
     begin();
-    struct process *process = open_process();
-    struct process_result result = run(process, fail_in_words, "it", 3);
+    struct worker *process = open_worker();
+    struct result result = run(process, fail_in_words, "it", 3);
     EXPECT_EQ(result.status, -ERANGE);
     EXPECT_STR(result.text, "it is too large");
     EXPECT_STR((char *)result.result, "partial");
@@ -76,41 +71,7 @@ TEST(process_carries_the_words_of_a_failure)
     result = run(process, echo, "next", 5);
     EXPECT_STR(result.text, "");
     free(result.result);
-    process_close(process);
-}
-
-static int check_arg(weft_call *call)
-{
-    const char *arg = call->arg;
-    if ((uintptr_t)arg % 16 != 0)
-        return weft_call_fail(call, -EINVAL, "not aligned");
-    if (arg[call->arg_bytes] != '\0')
-        return weft_call_fail(call, -EINVAL, "no NUL behind");
-    return echo(call);
-}
-
-TEST(process_moves_arguments_and_results_of_any_size)
-{
-    static const size_t sizes[] = { 1,       15,     4096,   16383,   16384,   16385,
-                                    147456,  147457, 262144, 1 << 20, 1000003, (3 << 20) + 1,
-                                    64 << 20 };
-    begin();
-    struct process *process = open_process();
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        size_t n = sizes[i];
-        unsigned char *arg = malloc(n);
-        for (size_t j = 0; j < n; j++)
-            arg[j] = (unsigned char)(j * 7 + j / 251 + i);
-        struct process_result result = run(process, check_arg, arg, n);
-        EXPECT_STR(result.text, "");
-        EXPECT_EQ(result.result_bytes, n);
-        EXPECT_EQ((uintptr_t)result.result % 16, 0);
-        EXPECT_EQ(memcmp(result.result, arg, n), 0);
-        EXPECT_EQ(((char *)result.result)[n], '\0');
-        free(result.result);
-        free(arg);
-    }
-    process_close(process);
+    worker_close(process);
 }
 
 static int write_half(weft_call *call)
@@ -125,21 +86,16 @@ static int write_half(weft_call *call)
 TEST(process_gives_results_of_fixed_size_zeroed)
 {
     begin();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     for (size_t bytes = 400000; bytes; bytes /= 20)
         for (int again = 0; again < 2; again++) {
-            struct process_result result;
-            weft_call call = { .ret_bytes = bytes };
-            EXPECT_EQ(process_send(process, write_half, &call), 0);
-            EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), 0);
-            EXPECT_STR(result.text, "");
-            EXPECT_EQ(result.result_bytes, bytes);
-            const char *bytes_given = result.result;
-            EXPECT_EQ(bytes_given[bytes - 1], '\0');
-            EXPECT_TRUE(bytes < 2 || bytes_given[bytes / 2 - 1] == 'x');
-            free(result.result);
+            start_call(process, write_half, &(weft_call){ .ret_bytes = bytes });
+            EXPECT_TRUE(is_done(process));
+            EXPECT_EQ(process->rets[bytes - 1], '\0');
+            EXPECT_TRUE(bytes < 2 || process->rets[bytes / 2 - 1] == 'x');
+            EXPECT_STR(take_result(process).text, "");
         }
-    process_close(process);
+    worker_close(process);
 }
 
 static int show_call(weft_call *call)
@@ -153,49 +109,14 @@ static int show_call(weft_call *call)
 TEST(process_passes_index_attempt_and_pointer)
 {
     begin();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     weft_call call = { .pointer = (void *)0x1234, .index = UINT64_MAX, .attempt = 3 };
-    struct process_result result;
-    EXPECT_EQ(process_send(process, show_call, &call), 0);
-    EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), 0);
+    start_call(process, show_call, &call);
+    EXPECT_TRUE(is_done(process));
+    struct result result = take_result(process);
     EXPECT_STR((char *)result.result, "0x1234 18446744073709551615 3");
     free(result.result);
-    process_close(process);
-}
-
-static int limit_memory(weft_call *call)
-{
-    (void)call;
-    struct rlimit limit = { 0 };
-    getrlimit(RLIMIT_AS, &limit);
-    FILE *statm = fopen("/proc/self/statm", "re");
-    unsigned long pages = 0;
-    if (!statm || fscanf(statm, "%lu", &pages) != 1)
-        return -EIO;
-    fclose(statm);
-    limit.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + (16UL << 20);
-    return setrlimit(RLIMIT_AS, &limit) < 0 ? -errno : 0;
-}
-
-TEST(process_without_memory_for_an_argument_fails_the_call_only)
-{
-    if (HARNESS_SANITIZED)
-        SKIP("a sanitizer needs its addresses");
-    if (HARNESS_EMULATED)
-        SKIP("QEMU's user mode ignores limits of addresses");
-    begin();
-    struct process *process = open_process();
-    EXPECT_EQ(run(process, limit_memory, NULL, 0).status, 0);
-    size_t n = 40 << 20;
-    char *arg = calloc(1, n);
-    struct process_result result = run(process, echo, arg, n);
-    EXPECT_EQ(result.status, -ENOMEM);
-    EXPECT_STR(result.text, "no memory for an argument of 41943040 bytes");
-    free(arg);
-    result = run(process, echo, "still here", 11);
-    EXPECT_STR((char *)result.result, "still here");
-    free(result.result);
-    process_close(process);
+    worker_close(process);
 }
 
 /* ---- what a process finds */
@@ -211,16 +132,15 @@ TEST(process_keeps_its_context)
     begin();
     memset(large, 'c', sizeof large);
     for (size_t n = 0; n <= sizeof large; n += sizeof large / 2) {
-        struct process *process;
         struct process_options options = { .context = large, .context_bytes = n };
-        EXPECT_EQ(process_open(&process, &options), 0);
+        struct worker *process = open_worker_with(&options);
         for (int again = 0; again < 2; again++) {
-            struct process_result result = run(process, read_context, NULL, 0);
+            struct result result = run(process, read_context, NULL, 0);
             EXPECT_EQ(result.result_bytes, n);
             EXPECT_EQ(memcmp(result.result, large, n), 0);
             free(result.result);
         }
-        process_close(process);
+        worker_close(process);
     }
 }
 
@@ -233,12 +153,11 @@ TEST(process_uses_a_lent_context)
 {
     begin();
     long *number = weft_shared_alloc(sizeof *number);
-    struct process *process;
     struct process_options options = { .context = number, .context_bytes = WEFT_POINTER };
-    EXPECT_EQ(process_open(&process, &options), 0);
+    struct worker *process = open_worker_with(&options);
     EXPECT_EQ(run_number(process, count_up), 1);
     EXPECT_EQ(*number, 1);
-    process_close(process);
+    worker_close(process);
 }
 
 static int *left; /* shared */
@@ -268,21 +187,18 @@ TEST(process_enters_and_leaves)
     int **shared = weft_shared_alloc(sizeof *shared);
     left = weft_shared_alloc(sizeof *left);
     *shared = left;
-    struct process *process;
-    struct process_result result;
-    struct process_end end;
     struct process_options options = { .context = "state",
                                        .context_bytes = 6,
                                        .enter = enter_or_not };
-    EXPECT_EQ(process_open(&process, &options), 0);
-    result = run(process, read_worker, NULL, 0);
+    struct worker *process = open_worker_with(&options);
+    struct result result = run(process, read_worker, NULL, 0);
     EXPECT_STR((char *)result.result, "state");
     free(result.result);
-    process_finish(process);
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    worker_quit(process);
+    struct process_end end = worker_end(process);
     EXPECT_EQ(end.signal, 0);
     EXPECT_EQ(end.exit_code, 0);
-    process_close(process);
+    worker_close(process);
 }
 
 static int enter_left(weft_call *call, void **ret_worker)
@@ -296,37 +212,35 @@ TEST(process_leaves_after_what_it_runs)
 {
     begin();
     int *here = weft_shared_alloc(sizeof *here);
-    struct process *process;
-    struct process_result result;
-    struct process_end end;
     struct process_options options = {
         .context = &here, .context_bytes = sizeof here, .enter = enter_left, .leave = leave
     };
-    EXPECT_EQ(process_open(&process, &options), 0);
+    struct worker *process = open_worker_with(&options);
     start(process, echo, "last", 5);
-    process_finish(process);
-    EXPECT_EQ(process_receive(process, &result, WEFT_FOREVER), 0);
+    worker_quit(process);
+    EXPECT_TRUE(is_done(process));
+    struct result result = take_result(process);
     EXPECT_STR((char *)result.result, "last");
     free(result.result);
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    struct process_end end = worker_end(process);
+    EXPECT_EQ(end.signal, 0);
     EXPECT_EQ(end.exit_code, 0);
     EXPECT_EQ(*here, 1);
-    EXPECT_EQ(process_wait(process, &end, WEFT_NOW), 0); /* and again, without waiting */
-    process_close(process);
+    EXPECT_EQ(worker_hear(process), PROCESS_ENDED); /* and again */
+    worker_close(process);
 }
 
 TEST(process_reports_that_enter_failed)
 {
     begin();
-    struct process *process;
-    struct process_result failure;
-    struct process_end end;
-    EXPECT_EQ(process_open(&process, &(struct process_options){ .enter = enter_or_not }), 0);
-    EXPECT_EQ(process_ready(process, &failure, WEFT_FOREVER), -ECHILD);
-    EXPECT_EQ(failure.status, -EACCES);
-    EXPECT_STR(failure.text, "no context, no work");
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-    process_close(process);
+    struct worker *process;
+    EXPECT_EQ(worker_start(&process, &(struct process_options){ .enter = enter_or_not }), 0);
+    EXPECT_EQ(worker_hear(process), PROCESS_REFUSED);
+    EXPECT_EQ(process->refusal.status, -EACCES);
+    EXPECT_STR(process->refusal.text, "no context, no work");
+    EXPECT_EQ(worker_hear(process), PROCESS_ENDED);
+    EXPECT_EQ(process->end.exit_code, EXIT_FAILURE);
+    worker_close(process);
 }
 
 static int die_entering(weft_call *call, void **ret_worker)
@@ -339,15 +253,47 @@ static int die_entering(weft_call *call, void **ret_worker)
 TEST(process_that_dies_in_enter_is_never_ready)
 {
     begin();
-    struct process *process;
-    struct process_result failure;
-    struct process_end end;
-    EXPECT_EQ(process_open(&process, &(struct process_options){ .enter = die_entering }), 0);
-    EXPECT_EQ(process_ready(process, &failure, WEFT_FOREVER), -EPIPE);
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-    EXPECT_EQ(end.exit_code, 9);
-    process_close(process);
+    struct worker *process;
+    EXPECT_EQ(worker_start(&process, &(struct process_options){ .enter = die_entering }), 0);
+    EXPECT_EQ(worker_hear(process), PROCESS_ENDED);
+    EXPECT_EQ(process->end.exit_code, 9);
+    worker_close(process);
 }
+
+/* ---- asked for, not waited for */
+
+TEST(process_that_is_asked_for_says_how_far_it_is)
+{
+    begin();
+    struct worker worker = { .lane = lane_open() };
+    EXPECT_EQ(process_ask(&worker.process, &(struct process_options){ .lane = worker.lane }), 0);
+    EXPECT_EQ(worker_hear(&worker), PROCESS_HAS_STARTED);
+    EXPECT_GT(worker_id(&worker), 0);
+    EXPECT_EQ(worker_hear(&worker), PROCESS_IS_READY);
+    EXPECT_EQ(run_number(&worker, get_pid), worker_id(&worker));
+    worker_quit(&worker);
+    EXPECT_EQ(worker_end(&worker).exit_code, 0);
+    process_close(worker.process);
+    lane_close(worker.lane);
+}
+
+TEST(process_that_is_asked_for_may_be_closed_at_any_time)
+{
+    begin();
+    struct lane *lane = lane_open();
+    for (int i = 0; i < 20; i++) {
+        struct process *process;
+        struct process_result failure;
+        struct process_end end;
+        EXPECT_EQ(process_ask(&process, &(struct process_options){ .lane = lane }), 0);
+        for (int looks = 0; looks < 50 * i; looks++)
+            (void)process_look(process, &failure, &end);
+        process_close(process);
+    }
+    lane_close(lane);
+}
+
+/* ---- what a process finds, besides */
 
 static int list_descriptors(weft_call *call)
 {
@@ -375,13 +321,13 @@ TEST(process_has_none_of_the_programs_descriptors)
     int before = open("/dev/zero", O_RDONLY);
     begin();
     int after = open("/dev/zero", O_RDONLY);
-    struct process *one = open_process(), *two = open_process();
-    struct process_result result = run(two, list_descriptors, NULL, 0);
+    struct worker *one = open_worker(), *two = open_worker();
+    struct result result = run(two, list_descriptors, NULL, 0);
     EXPECT_STR((char *)result.result,
                "/memfd socket socket "); /* and of weft's: shared memory, channel, control */
     free(result.result);
-    process_close(one);
-    process_close(two);
+    worker_close(one);
+    worker_close(two);
     close(after);
     EXPECT_EQ(fcntl(before, F_GETFD), 0);
 }
@@ -407,12 +353,12 @@ TEST(process_has_none_of_them_where_close_range_is_refused)
     refuse_close_range();
     EXPECT_EQ(syscall(SYS_close_range, 1000, 1000, 0), -1);
     begin();
-    struct process *one = open_process(), *two = open_process();
-    struct process_result result = run(two, list_descriptors, NULL, 0);
+    struct worker *one = open_worker(), *two = open_worker();
+    struct result result = run(two, list_descriptors, NULL, 0);
     EXPECT_STR((char *)result.result, "/memfd socket socket ");
     free(result.result);
-    process_close(one);
-    process_close(two);
+    worker_close(one);
+    worker_close(two);
     EXPECT_EQ(fcntl(before, F_GETFD), 0);
 }
 
@@ -422,12 +368,12 @@ TEST(process_leaves_closed_stdio_alone)
     close(0);
     NEEDS_PROCESSES();
     EXPECT_EQ(weft_init(), 0);
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     EXPECT_EQ(fcntl(0, F_GETFD), -1);
-    struct process_result result = run(process, list_descriptors, NULL, 0);
+    struct result result = run(process, list_descriptors, NULL, 0);
     EXPECT_STR((char *)result.result, "/memfd socket socket ");
     free(result.result);
-    process_close(process);
+    worker_close(process);
 }
 
 static int read_mask(weft_call *call)
@@ -457,13 +403,12 @@ TEST(process_has_the_programs_mask_but_not_its_handlers)
     signal(SIGUSR2, do_nothing);
     signal(SIGPIPE, SIG_IGN);
     begin();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     EXPECT_EQ(run_number(process, read_mask), 1 | 4 | 8);
-    process_signal(process, SIGTERM);
-    struct process_end end;
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
+    process_signal(process->process, SIGTERM);
+    struct process_end end = worker_end(process);
     EXPECT_EQ(end.signal, SIGTERM);
-    process_close(process);
+    worker_close(process);
 }
 
 static int read_directory(weft_call *call)
@@ -478,11 +423,11 @@ TEST(process_starts_in_the_programs_directory)
 {
     begin();
     EXPECT_EQ(chdir("/usr/lib"), 0);
-    struct process *process = open_process();
-    struct process_result result = run(process, read_directory, NULL, 0);
+    struct worker *process = open_worker();
+    struct result result = run(process, read_directory, NULL, 0);
     EXPECT_STR((char *)result.result, "/usr/lib");
     free(result.result);
-    process_close(process);
+    worker_close(process);
 }
 
 static int read_name(weft_call *call)
@@ -496,14 +441,13 @@ TEST(process_has_its_name)
 {
     prctl(PR_SET_NAME, "program");
     begin();
-    struct process *process;
     for (int named = 0; named < 2; named++) {
         struct process_options options = { .name = named ? "a-long-name-0123456789" : NULL };
-        EXPECT_EQ(process_open(&process, &options), 0);
-        struct process_result result = run(process, read_name, NULL, 0);
+        struct worker *process = open_worker_with(&options);
+        struct result result = run(process, read_name, NULL, 0);
         EXPECT_STR((char *)result.result, named ? "a-long-name-012" : "program");
         free(result.result);
-        process_close(process);
+        worker_close(process);
     }
 }
 

@@ -30,18 +30,18 @@ static int double_it(weft_call *call)
 TEST(shared_memory_is_seen_both_ways_at_one_address)
 {
     begin();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     long *number = weft_shared_alloc(sizeof *number), *twice;
     *number = 21;
     EXPECT_TRUE(process_sees_memory(number));
-    struct process_result result = run(process, double_it, &number, sizeof number);
+    struct result result = run(process, double_it, &number, sizeof number);
     EXPECT_EQ(result.result_bytes, sizeof twice);
     memcpy(&twice, result.result, sizeof twice);
     free(result.result);
     EXPECT_EQ(*twice, 42);
     EXPECT_EQ(weft_shared_alloc(sizeof *number), number); /* was freed over there */
     EXPECT_EQ(*number, 0);
-    process_close(process);
+    worker_close(process);
 }
 
 TEST(shared_memory_is_zeroed_aligned_and_apart)
@@ -111,9 +111,9 @@ TEST(shared_memory_leaves_a_small_program_its_addresses)
     EXPECT_TRUE(own);
     EXPECT_TRUE(weft_shared_alloc(1 << 20));
     free(own);
-    struct process *process = open_process();
-    EXPECT_EQ(run_number(process, get_pid), process_id(process));
-    process_close(process);
+    struct worker *process = open_worker();
+    EXPECT_EQ(run_number(process, get_pid), worker_id(process));
+    worker_close(process);
 }
 
 static int free_twice(weft_call *call)
@@ -130,18 +130,13 @@ static int free_twice(weft_call *call)
 TEST(shared_memory_freed_twice_is_not_given_to_two)
 {
     begin();
-    struct process *process = open_process();
-    struct process_result result;
-    struct process_end end;
+    struct worker *process = open_worker();
     start(process, free_twice, NULL, 0);
-    int rc = process_receive(process, &result, WEFT_FOREVER);
-    if (rc == 0) {
-        EXPECT_EQ(result.status, 0);
-    } else {
-        EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-        EXPECT_EQ(end.signal, SIGABRT);
-    }
-    process_close(process);
+    if (is_done(process))
+        EXPECT_EQ(take_result(process).status, 0);
+    else
+        EXPECT_EQ(process->end.signal, SIGABRT);
+    worker_close(process);
 }
 
 /* ---- several processes at once, some of which are killed */
@@ -193,22 +188,22 @@ TEST(shared_memory_survives_the_death_of_any_process)
 {
     enum { PROCESSES = 4 };
     begin();
-    struct process *processes[PROCESSES];
+    struct worker *processes[PROCESSES];
     struct board *board = weft_shared_alloc(sizeof *board);
     for (uint32_t i = 0; i < PROCESSES; i++) {
-        processes[i] = open_process();
+        processes[i] = open_worker();
         start(processes[i], churn, &(struct churn){ board, i }, sizeof(struct churn));
     }
     for (uint32_t kills = 0; kills < (HARNESS_SANITIZED ? 20 : 100); kills++) {
         uint32_t i = kills % PROCESSES, rounds = load_acquire(&board->rounds[i]);
         while (load_acquire(&board->rounds[i]) - rounds < 300 + kills) /* acquire: with churn() */
             sched_yield();
-        process_close(processes[i]);
-        processes[i] = open_process();
+        worker_close(processes[i]);
+        processes[i] = open_worker();
         start(processes[i], churn, &(struct churn){ board, i }, sizeof(struct churn));
     }
     for (uint32_t i = 0; i < PROCESSES; i++)
-        process_close(processes[i]);
+        worker_close(processes[i]);
     EXPECT_EQ(load_relaxed(&board->mistakes), 0); /* relaxed: they are dead */
 }
 
@@ -232,16 +227,15 @@ TEST(shared_memory_is_never_given_to_two)
 {
     enum { PROCESSES = 4 };
     begin();
-    struct process *processes[PROCESSES];
+    struct worker *processes[PROCESSES];
     uint32_t *mistakes = weft_shared_alloc(sizeof *mistakes);
     for (int i = 0; i < PROCESSES; i++) {
-        processes[i] = open_process();
+        processes[i] = open_worker();
         start(processes[i], swap_blocks, &mistakes, sizeof mistakes);
     }
     for (int i = 0; i < PROCESSES; i++) {
-        struct process_result result;
-        EXPECT_EQ(process_receive(processes[i], &result, WEFT_FOREVER), 0);
-        process_close(processes[i]);
+        EXPECT_TRUE(is_done(processes[i]));
+        worker_close(processes[i]);
     }
     EXPECT_EQ(*mistakes, 0);
 }

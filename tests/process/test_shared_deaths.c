@@ -275,8 +275,8 @@ static void run_until_killed(int fd)
     rounds = weft_shared_alloc(sizeof *rounds);
     news.zygote = zygote_id();
     for (int i = 0; i < PROCESSES; i++) {
-        struct process *process = open_process();
-        news.processes[i] = process_id(process);
+        struct worker *process = open_worker();
+        news.processes[i] = worker_id(process);
         start(process, use_shared_memory, &rounds, sizeof rounds);
     }
     while (load_acquire(rounds) < 10000) /* acquire: with use_shared_memory() */

@@ -144,9 +144,9 @@ static void expect_a_working_range(void)
     EXPECT_TRUE(block);
     memset(block, 1, 100000);
     weft_shared_free(block);
-    struct process *process = open_process();
-    EXPECT_EQ(run_number(process, get_pid), process_id(process));
-    process_close(process);
+    struct worker *process = open_worker();
+    EXPECT_EQ(run_number(process, get_pid), worker_id(process));
+    worker_close(process);
 }
 
 TEST(shared_memory_obeys_a_limit_of_file_sizes)

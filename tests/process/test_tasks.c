@@ -119,14 +119,14 @@ TEST(a_zygote_with_too_many_requests_lets_other_tasks_run)
 static int close_process(weft_call *call)
 {
     weft_event_set(&waiting);
-    process_close(call->pointer);
+    worker_close(call->pointer);
     return 0;
 }
 
 TEST(closing_a_process_lets_other_tasks_run)
 {
     weft_group *group = open_tasks();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     stop_zygote();
     start_task(group, continue_zygote, NULL);
     start_task(group, close_process, process);
@@ -141,16 +141,16 @@ static char message[8 << 20];
 static int send_message(weft_call *call)
 {
     (void)call;
-    struct result_head head = { .status = 5, .has_body = 1 };
-    EXPECT_EQ(channel_send(sender, CHANNEL_RESULT, &head, sizeof head, message, sizeof message), 0);
+    struct setup_head head = { .name = "five" };
+    EXPECT_EQ(channel_send(sender, CHANNEL_SETUP, &head, sizeof head, message, sizeof message), 0);
     return 0;
 }
 
 static int receive_message(weft_call *call)
 {
     (void)call;
-    EXPECT_EQ(channel_receive(&channel, NULL), 0);
-    EXPECT_EQ(channel.head.result.status, 5);
+    EXPECT_EQ(channel_receive(&channel, true), 0);
+    EXPECT_STR(channel.head.setup.name, "five");
     EXPECT_EQ(channel.first.body_bytes, sizeof message);
     EXPECT_MEM(channel.body, message, sizeof message);
     return 0;
@@ -174,22 +174,22 @@ TEST(a_task_can_send_what_another_of_its_worker_receives)
 
 static int be_cancelled_and_open(weft_call *call)
 {
-    struct process **process = call->pointer;
+    struct worker **process = call->pointer;
     weft_event_set(&waiting);
     EXPECT_EQ(weft_sleep_until(WEFT_FOREVER), -ECANCELED);
-    EXPECT_EQ(process_open(process, &(struct process_options){ .name = "test" }), 0);
+    EXPECT_EQ(worker_start(process, NULL), 0);
     return 0;
 }
 
 TEST(a_cancelled_task_opens_a_process_none_the_less)
 {
-    struct process *process;
+    struct worker *process;
     weft_group *group = open_tasks();
     start_task(group, be_cancelled_and_open, &process);
     EXPECT_EQ(weft_event_wait(&waiting, WEFT_FOREVER), 0);
     weft_group_cancel(group);
     EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), -ECANCELED);
     weft_group_close(group);
-    EXPECT_EQ(run_number(process, get_pid), process_id(process));
-    process_close(process);
+    EXPECT_EQ(run_number(process, get_pid), worker_id(process));
+    worker_close(process);
 }

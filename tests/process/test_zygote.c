@@ -50,33 +50,30 @@ TEST(init_refuses_a_fork_of_the_users_own)
 {
     begin();
     expect_success(run_program(call_in_fork, -1));
-    process_close(open_process()); /* the program itself goes on */
+    worker_close(open_worker()); /* the program itself goes on */
 }
 
-static struct process *inherited;
+static struct worker *inherited;
 
 static void close_in_fork(int fd)
 {
     (void)fd;
-    struct process_result result;
-    process_signal(inherited, SIGKILL);
-    EXPECT_EQ(process_send(inherited, echo, &(weft_call){ .arg = "x", .arg_bytes = 2 }), 0);
-    EXPECT_EQ(process_receive(inherited, &result, WEFT_FOREVER), -EPIPE);
-    process_finish(inherited);
-    process_close(inherited);
+    process_signal(inherited->process, SIGKILL);
+    EXPECT_EQ(process_look(inherited->process, &inherited->refusal, &inherited->end),
+              PROCESS_ENDED);
+    process_close(inherited->process);
 }
 
 TEST(a_fork_of_the_users_own_leaves_processes_alone)
 {
     begin();
-    inherited = open_process();
+    inherited = open_worker();
     start(inherited, get_pid, NULL, 0);
     expect_success(run_program(close_in_fork, -1));
-    struct process_result result;
-    EXPECT_EQ(process_receive(inherited, &result, WEFT_FOREVER), 0);
-    free(result.result);
-    EXPECT_EQ(run_number(inherited, get_pid), process_id(inherited)); /* neither killed nor ended */
-    process_close(inherited);
+    EXPECT_TRUE(is_done(inherited));
+    free(take_result(inherited).result);
+    EXPECT_EQ(run_number(inherited, get_pid), worker_id(inherited)); /* neither killed nor ended */
+    worker_close(inherited);
 }
 
 static int fork_inside(weft_call *call)
@@ -88,18 +85,18 @@ static int fork_inside(weft_call *call)
 TEST(a_process_may_fork_children_of_its_own)
 {
     begin();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     EXPECT_EQ(run_number(process, fork_inside), 0);
-    process_close(process);
+    worker_close(process);
 }
 
 /* ---- deaths */
 
 static int start_one_more(weft_call *call)
 {
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     start(process, sleep_for_ever, NULL, 0);
-    return give_number(call, process_id(process));
+    return give_number(call, worker_id(process));
 }
 
 /* A program with processes that are idle, busy and started by one of them; says their ids. */
@@ -108,9 +105,9 @@ static void program_with_processes(int fd)
     signal(SIGTERM, SIG_DFL); /* without the test runner's handlers */
     signal(SIGINT, SIG_DFL);
     EXPECT_EQ(weft_init(), 0);
-    struct process *idle = open_process(), *busy = open_process();
+    struct worker *idle = open_worker(), *busy = open_worker();
     start(busy, sleep_for_ever, NULL, 0);
-    pid_t ids[4] = { zygote_id(), process_id(idle), process_id(busy), 0 };
+    pid_t ids[4] = { zygote_id(), worker_id(idle), worker_id(busy), 0 };
     ids[3] = (pid_t)run_number(idle, start_one_more);
     EXPECT_EQ(write(fd, ids, sizeof ids), sizeof ids);
     sleep_for_ever(NULL);
@@ -149,8 +146,8 @@ TEST(all_die_with_the_program)
 static void exec_another(int fd)
 {
     EXPECT_EQ(weft_init(), 0);
-    struct process *process = open_process();
-    pid_t ids[2] = { zygote_id(), process_id(process) };
+    struct worker *process = open_worker();
+    pid_t ids[2] = { zygote_id(), worker_id(process) };
     EXPECT_EQ(write(fd, ids, sizeof ids), sizeof ids);
     execlp("sleep", "sleep", "1000", NULL);
 }
@@ -177,23 +174,21 @@ TEST(all_die_when_the_program_becomes_another)
 TEST(all_die_with_the_zygote)
 {
     begin();
-    struct process *idle = open_process(), *busy = open_process();
-    int pidfds[3] = { descriptors_of_process(zygote_id()), descriptors_of_process(process_id(idle)),
-                      descriptors_of_process(process_id(busy)) };
+    struct worker *idle = open_worker(), *busy = open_worker();
+    int pidfds[3] = { descriptors_of_process(zygote_id()), descriptors_of_process(worker_id(idle)),
+                      descriptors_of_process(worker_id(busy)) };
     start(busy, sleep_for_ever, NULL, 0);
     EXPECT_EQ(kill(zygote_id(), SIGKILL), 0);
-    struct process_result result;
-    struct process_end end;
-    EXPECT_EQ(process_receive(busy, &result, WEFT_FOREVER), -EPIPE);
-    EXPECT_EQ(process_wait(busy, &end, WEFT_FOREVER), -EPIPE);
-    EXPECT_EQ(process_wait(idle, &end, WEFT_FOREVER), -EPIPE);
+    EXPECT_FALSE(is_done(busy));
+    EXPECT_EQ(busy->end.signal, SIGKILL);
+    EXPECT_EQ(worker_end(idle).signal, SIGKILL);
     for (int i = 0; i < 3; i++)
         await_end(pidfds[i]);
     struct process *another;
     EXPECT_EQ(process_open(&another, &(struct process_options){ 0 }), -EPIPE);
     EXPECT_EQ(weft_init(), 0);
-    process_close(idle);
-    process_close(busy);
+    worker_close(idle);
+    worker_close(busy);
 }
 
 /* ---- signals */
@@ -209,28 +204,28 @@ TEST(signals_to_the_group_leave_processes_alive)
     signal(SIGINT, count_signal);
     signal(SIGTERM, count_signal);
     begin();
-    struct process *process = open_process();
+    struct worker *process = open_worker();
     EXPECT_EQ(kill(-getpgrp(), SIGINT), 0); /* as the terminal does */
     EXPECT_EQ(kill(-getpgrp(), SIGTERM), 0);
-    EXPECT_EQ(kill(process_id(process), SIGINT), 0); /* as somebody may do who signals everybody */
+    EXPECT_EQ(kill(worker_id(process), SIGINT), 0); /* as somebody may do who signals everybody */
     EXPECT_EQ(kill(zygote_id(), SIGINT), 0);
     EXPECT_EQ(kill(zygote_id(), SIGTERM), 0);
     EXPECT_EQ(kill(zygote_id(), SIGHUP), 0);
-    EXPECT_EQ(run_number(process, get_pid), process_id(process));
-    process_close(process);
-    process_close(open_process());
+    EXPECT_EQ(run_number(process, get_pid), worker_id(process));
+    worker_close(process);
+    worker_close(open_worker());
 }
 
 /* Starting a process, in every way that there is. */
 static void expect_all_starts(int error)
 {
-    struct process *process;
+    struct worker *process;
     weft_group *group;
     weft_pool *pool;
     weft_outcome outcome;
-    EXPECT_EQ(process_open(&process, &(struct process_options){ 0 }), error);
+    EXPECT_EQ(worker_start(&process, NULL), error);
     if (error == 0)
-        process_close(process);
+        worker_close(process);
     EXPECT_EQ(weft_group_open(&group, WEFT_PROCESSES, NULL), 0);
     EXPECT_EQ(weft_group_start(group, get_pid, NULL, 0), error);
     weft_group_close(group);
@@ -287,26 +282,24 @@ static void leave_printing(void *worker)
 
 static void program_that_prints(int fd)
 {
-    struct process *process;
-    struct process_end end;
+    struct worker *process;
     dup2(fd, STDOUT_FILENO);
     atexit(say_exit);
     printf("before;"); /* stays in the buffer: it is not a terminal */
     EXPECT_EQ(weft_init(), 0);
     struct process_options options = { .leave = leave_printing };
     for (int i = 0; i < 2; i++) {
-        EXPECT_EQ(process_open(&process, &options), 0);
+        process = open_worker_with(&options);
         run(process, print_line, "1", 2);
         run(process, print_line, "2", 2);
-        process_finish(process);
-        EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-        process_close(process);
+        worker_quit(process);
+        EXPECT_EQ(worker_end(process).exit_code, 0);
+        worker_close(process);
     }
-    process = open_process();
+    process = open_worker();
     start(process, print_and_exit, "3", 2);
-    EXPECT_EQ(process_wait(process, &end, WEFT_FOREVER), 0);
-    EXPECT_EQ(end.exit_code, 4);
-    process_close(process);
+    EXPECT_EQ(worker_end(process).exit_code, 4);
+    worker_close(process);
     printf("after;");
     exit(0);
 }
