@@ -2,17 +2,20 @@
 /*
  * process/zygote.c: the zygote: a process of one thread that forks the others and reaps them.
  *
- * It waits, in one poll(), for four things:
+ * It waits, in one poll(), for five things:
  *
  *   a request on the control socket    from the program, or from a process that it forked before
  *   the end of the program             a pidfd says so, however the program died
  *   SIGCHLD, by a signalfd             a child ended: its owner is told its wait status
  *   room in a channel                  for the word of an end that did not fit
+ *   the owner's end of a channel       closed, by an epoll of all: nobody wants its child any more
  *
  * Who dies with whom. The children die with the zygote (PR_SET_PDEATHSIG, which follows the thread
  * that forked: the zygote has but one). The zygote ends with the program and kills its children
  * first. It does not use PR_SET_PDEATHSIG itself: the program's first thread may end long before
- * the program does. When a child ends, the processes that it had asked for are killed.
+ * the program does. When a child ends, the processes that it had asked for are killed. Who calls
+ * exec() lives on but closes its channels: a child whose channel hangs up is killed, so it need not
+ * look at it itself while it runs a call, or sleeps.
  *
  * A child's life, as the zygote sees it:
  *
@@ -39,6 +42,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -63,10 +67,13 @@ struct child {
     bool ended;           /* reaped, and the owner not told yet */
 };
 
-enum { POLL_CONTROL, POLL_PROGRAM, POLL_SIGNAL, POLL_CHILDREN };
+enum { POLL_CONTROL, POLL_PROGRAM, POLL_SIGNAL, POLL_OWNERS, POLL_CHILDREN };
+
+enum { EVENTS = 64 }; /* more wait for their turn */
 
 static struct zygote_home home;
 static int signal_fd;
+static int owners; /* epoll: the channels, by descriptor; hears of the end of an owner, once */
 static pid_t own_id;
 static struct rlimit files; /* the program's limit */
 static char program_name[16];
@@ -125,26 +132,40 @@ static bool may_ask(const struct ucred *who)
     return false;
 }
 
+static bool watch_owner(int channel)
+{
+    struct epoll_event event = { .events = EPOLLONESHOT, .data.fd = channel }; /* and EPOLLHUP */
+    return epoll_ctl(owners, EPOLL_CTL_ADD, channel, &event) == 0;
+}
+
+static void unwatch_owner(int channel)
+{
+    (void)epoll_ctl(owners, EPOLL_CTL_DEL, channel, NULL);
+}
+
 /* Forks a child. Returns 0; or the error, positive. */
 static int start(const struct ucred *who, const int descriptors[ZYGOTE_DESCRIPTORS])
 {
-    if (!reserve_child())
+    int channel = descriptors[ZYGOTE_CHANNEL];
+    if (!reserve_child() || !watch_owner(channel))
         return ENOMEM;
     uint32_t participant = participant_add();
-    if (!participant)
+    if (!participant) {
+        unwatch_owner(channel);
         return EAGAIN;
+    }
     pid_t pid = zygote_fork();
     if (pid == 0)
         become_child(descriptors, participant);
     if (pid < 0) {
         int error = errno;
         participant_bury(participant);
+        unwatch_owner(channel);
         return error;
     }
-    children[count++] = (struct child){ .pid = pid,
-                                        .owner = who->pid,
-                                        .participant = participant,
-                                        .channel = descriptors[ZYGOTE_CHANNEL] };
+    children[count++] = (struct child){
+        .pid = pid, .owner = who->pid, .participant = participant, .channel = channel
+    };
     return 0;
 }
 
@@ -346,6 +367,17 @@ static void reap(void)
     }
 }
 
+/* Kills those whose owners have closed their channels. */
+static void kill_unowned(void)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(owners, events, EVENTS, 0);
+    for (int i = 0; i < n; i++)
+        for (size_t c = 0; c < count; c++)
+            if (children[c].channel == events[i].data.fd && !children[c].ended)
+                kill(children[c].pid, SIGKILL);
+}
+
 /* Tells the owners of the dead, and forgets those who were told or whose owner is gone. */
 static void tell_ends(void)
 {
@@ -357,6 +389,7 @@ static void tell_ends(void)
             i++;
             continue;
         }
+        unwatch_owner(child->channel); /* closing would not: who has copies of it may live */
         close(child->channel);
         *child = children[--count];
     }
@@ -407,7 +440,11 @@ static void set_up(void)
     sigemptyset(&sigchld);
     sigaddset(&sigchld, SIGCHLD);
     signal_fd = signalfd(-1, &sigchld, SFD_NONBLOCK | SFD_CLOEXEC);
-    pid_t greeting = signal_fd < 0 ? -errno : !reserve_child() ? -ENOMEM : own_id;
+    int rc = signal_fd < 0 ? -errno : 0;
+    owners = epoll_create1(EPOLL_CLOEXEC);
+    if (rc == 0)
+        rc = owners < 0 ? -errno : !reserve_child() ? -ENOMEM : 0;
+    pid_t greeting = rc < 0 ? rc : own_id;
     (void)!send(home.socket, &greeting, sizeof greeting, MSG_NOSIGNAL);
     if (greeting < 0)
         _exit(EXIT_FAILURE);
@@ -419,6 +456,7 @@ static nfds_t what_to_wait_for(void)
     polls[POLL_CONTROL] = (struct pollfd){ home.socket, POLLIN, 0 };
     polls[POLL_PROGRAM] = (struct pollfd){ home.program_fd, POLLIN, 0 };
     polls[POLL_SIGNAL] = (struct pollfd){ signal_fd, POLLIN, 0 };
+    polls[POLL_OWNERS] = (struct pollfd){ owners, POLLIN, 0 };
     nfds_t n = POLL_CHILDREN;
     for (size_t i = 0; i < count; i++)
         if (children[i].ended)
@@ -437,6 +475,8 @@ void zygote_run(const struct zygote_home *program)
             end_all();
         if (polls[POLL_SIGNAL].revents)
             reap();
+        if (polls[POLL_OWNERS].revents)
+            kill_unowned();
         tell_ends();
     }
 }
