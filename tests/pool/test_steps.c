@@ -275,7 +275,7 @@ static void kill_at_every_step(bool (*go)(const struct place *), uint32_t attemp
     prepare(1, attempts_max, 0);
     retried = attempts_max > 1;
     (void)go(NULL);
-    path_try(&path, go);
+    EXPECT_GT(path_try(&path, go), 0);
     free(path.places);
     end();
 }
@@ -354,7 +354,7 @@ TEST_PROCESSES(a_death_at_any_step_of_its_end_costs_one)
     (void)kind;
     trace_must_be_possible();
     (void)from_call_to_end(NULL);
-    path_try(&path, from_call_to_end);
+    EXPECT_GT(path_try(&path, from_call_to_end), 0);
     free(path.places);
 }
 
@@ -405,7 +405,7 @@ TEST_PROCESSES(a_worker_that_stands_still_at_any_step_holds_up_its_call_only)
     (void)from_call_to_call(NULL); /* with one worker: it comes by everything */
     end();
     prepare(2, 0, 0);
-    path_try(&path, stand_still);
+    (void)path_try(&path, stand_still); /* the other worker may be faster, each time */
     free(path.places);
     end();
 }
@@ -443,7 +443,7 @@ TEST_PROCESSES(a_worker_that_stands_still_behind_its_last_call_does_not_hold_up_
     prepare(1, 0, 0);
     (void)from_call_to_call(NULL);
     end();
-    path_try(&path, close_though_it_stands_still);
+    (void)path_try(&path, close_though_it_stands_still); /* few places are behind the call */
     free(path.places);
 }
 
