@@ -69,8 +69,9 @@ static inline uint64_t path_number_from(const char *variable, uint64_t otherwise
     return said ? strtoull(said, NULL, 0) : otherwise;
 }
 
-/* Calls go(place) for one place after the other; it says whether the process came there. */
-static inline void path_try(const struct path *path, bool (*go)(const struct place *place))
+/* Calls go(place) for one place after the other; it says whether the process came there. Gives how
+ * often it did. */
+static inline size_t path_try(const struct path *path, bool (*go)(const struct place *place))
 {
     size_t came_there = 0, tried = 0;
     size_t stride = (size_t)path_number_from("WEFT_STEPS", path->count / PLACES);
@@ -81,7 +82,7 @@ static inline void path_try(const struct path *path, bool (*go)(const struct pla
     for (size_t i = seed % stride; i < path->count; i += stride, tried++)
         came_there += go(&path->places[i]);
     printf("came to %zu of %zu\n", came_there, tried);
-    EXPECT_GT(came_there, 0);
+    return came_there;
 }
 
 #endif
