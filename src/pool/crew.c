@@ -105,14 +105,39 @@ static void collect_all(struct crew *crew, struct harvest *harvest)
     }
 }
 
+/* Whether all its calls have ended. It may not have passed the last one yet, or never will. */
+static bool has_done_all(const struct member *member)
+{
+    for (uint32_t i = member->head; i != member->tail; i++) {
+        const struct assignment *what = &member->assignments[i % LANE_BATCHES];
+        if (what->seen != what->count)
+            return false;
+    }
+    return true;
+}
+
+static bool have_all_done_all(const struct crew *crew)
+{
+    for (uint32_t i = 0; i < crew->members_count; i++)
+        if (!has_done_all(crew->members[i]))
+            return false;
+    return true;
+}
+
+bool crew_is_needed(const struct crew *crew)
+{
+    return !crew->terminated &&
+           (!crew->closing || !list_empty(&crew->sources) || !have_all_done_all(crew));
+}
+
 /* Sends home who is not needed any more: has had its calls; or there is nothing to come. */
 static void dismiss(struct crew *crew)
 {
     uint32_t most = crew->once ? 1 : crew->options->calls_per_worker_max;
-    bool over = crew->closing && list_empty(&crew->sources) && !crew->in_flight;
+    bool over = crew->closing && list_empty(&crew->sources) && have_all_done_all(crew);
     for (uint32_t i = 0; (most || over) && i < crew->members_count; i++) {
         struct member *member = crew->members[i];
-        if (member->state != MEMBER_READY || member->head != member->tail ||
+        if (member->state != MEMBER_READY || !has_done_all(member) ||
             !(over || (most && member->calls >= most)))
             continue;
         member->state = MEMBER_QUITTING;
@@ -178,7 +203,8 @@ void crew_let_go(struct crew *crew)
     /* relaxed: the lock orders it for the supervisor, who counts them */
     if (sub_relaxed(&crew->visitors, 1) > 1 || !crew->closing)
         return;
-    crew_look_at(crew, 0);
+    if (strand_self() != crew->overseer)
+        crew_look_at(crew, 0); /* perhaps the supervisor has waited for that */
     signal_raise(&crew->quiet, UINT32_MAX);
 }
 

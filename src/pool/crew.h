@@ -179,16 +179,17 @@ struct crew {
     uint32_t members_count, members_room;
     struct list sources;
     struct submitted submitted;
-    uint32_t in_flight;    /* assignments */
-    uint32_t usable;       /* members that have not been given up */
-    struct strand *leader; /* NULL: nobody leads */
-    bool supervised;       /* there is a supervisor. A group's goes when there are no members */
-    struct signal quiet;   /* raised under the lock: closing, and nobody visits */
-    uint32_t visitors;     /* atomic: inside calls on the crew */
-    uint32_t pause, waits; /* the leader's: how it spins (lead.c) */
-    int64_t look_ns;       /* when the supervisor is to look at the latest */
-    int64_t asleep_ns;     /* until when it sleeps; INT64_MIN: it is awake */
-    bool pausing;          /* a member pauses after a failure that has been heard of */
+    uint32_t in_flight;      /* assignments */
+    uint32_t usable;         /* members that have not been given up */
+    struct strand *overseer; /* the supervisor */
+    struct strand *leader;   /* NULL: nobody leads */
+    bool supervised;         /* there is a supervisor. A group's goes when there are no members */
+    struct signal quiet;     /* raised under the lock: closing, and nobody visits */
+    uint32_t visitors;       /* atomic: inside calls on the crew */
+    uint32_t pause, waits;   /* the leader's: how it spins (lead.c) */
+    int64_t look_ns;         /* when the supervisor is to look at the latest */
+    int64_t asleep_ns;       /* until when it sleeps; INT64_MIN: it is awake */
+    bool pausing;            /* a member pauses after a failure that has been heard of */
     bool closing, terminated;
     struct crew_failure failure; /* when usable is 0 */
 };
@@ -269,6 +270,9 @@ void crew_poke(struct crew *crew);
 
 /* Asks the member to end for the sake of what it runs, and takes back everything else. */
 void crew_stop_member(struct member *member, enum member_fate fate, int64_t grace_ns);
+
+/* Whether there is, or may come, something to run. Under the lock. */
+bool crew_is_needed(const struct crew *crew);
 
 /* ---- collect.c, dispatch.c, under the lock */
 

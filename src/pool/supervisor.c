@@ -129,13 +129,6 @@ static void kill_member(struct member *member)
     process_signal(member->process, SIGKILL);
 }
 
-/* Whether the pool will still need somebody. */
-static bool is_needed(const struct crew *crew)
-{
-    return !crew->terminated &&
-           (!crew->closing || crew->in_flight || !list_empty((struct list *)&crew->sources));
-}
-
 /* When the call that it runs, or is about to, is overdue. Under the lock. */
 static int64_t overdue_at(struct member *member, int64_t now)
 {
@@ -177,7 +170,7 @@ static void look_at(struct member *member, int64_t now)
     bool due = now >= member->look_ns;
     switch (member->state) {
     case MEMBER_NONE:
-        if (!is_needed(crew))
+        if (!crew_is_needed(crew))
             return;
         if (due)
             open_member(member);
@@ -294,7 +287,7 @@ static void bury(struct member *member, const struct process_end *end)
         fail_member(member, refusal->status,
                     member->unstarted ? "a worker could not start" : "a worker could not enter",
                     refusal->text[0] ? refusal->text : words_of(refusal->status));
-    else if (was == MEMBER_STARTING && is_needed(crew))
+    else if (was == MEMBER_STARTING && crew_is_needed(crew))
         fail_member(member, -ECHILD, "a worker died before its first call", how);
     else
         count_death(member, was == MEMBER_READY && !member->calls);
@@ -341,11 +334,12 @@ static bool look(struct crew *crew)
     struct harvest harvest;
     harvest_init(&harvest);
     crew_enter(crew);
+    crew->overseer = strand_self();
     crew->look_ns = INT64_MAX;
     crew->asleep_ns = INT64_MIN;
     crew_drive(crew, &harvest);
     int64_t now = weft_now();
-    bool any = is_needed(crew);
+    bool any = crew_is_needed(crew);
     for (uint32_t i = 0; i < crew->members_count; i++) {
         look_at(crew->members[i], now);
         any |= crew->members[i]->process != NULL;
