@@ -82,9 +82,11 @@ static bool wait_for_death(pid_t pid)
 /* Its zygote has died, and with it all that it had forked: nobody else says so. */
 static void bury_lost(const struct process *process)
 {
+    if (process->pid <= 0)
+        return; /* there was none, and the zygote may well live */
     if (process->control == zygote_control())
         participants_bury_others(wait_for_death);
-    else if (process->pid > 0 && wait_for_death(process->pid))
+    else if (wait_for_death(process->pid))
         participant_bury_pid(process->pid); /* a snapshot's */
 }
 
@@ -233,8 +235,7 @@ static enum process_news news_of_start(struct process *process, struct process_r
     int rc = begin(process);
     if (rc == 0)
         return PROCESS_HAS_STARTED;
-    shutdown(process->channel.fd,
-             SHUT_RDWR); /* if it lives, it ends, without what it was to know */
+    shutdown(process->channel.fd, SHUT_WR); /* it finds that no setup comes, and ends */
     *failure = (struct process_result){ .status = rc };
     return PROCESS_NOT_STARTED;
 }

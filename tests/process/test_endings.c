@@ -138,7 +138,15 @@ TEST(process_that_cannot_be_sent_its_context_is_not_started)
     EXPECT_EQ(worker_start(&process, &options), -EFAULT);
     while (zygotes_children()) /* it waits for its context no longer */
         sched_yield();
-    worker_close(open_worker());
+    struct worker asked = { .lane = lane_open() };
+    options.lane = asked.lane;
+    EXPECT_EQ(process_ask(&asked.process, &options), 0);
+    EXPECT_EQ(worker_hear(&asked), PROCESS_NOT_STARTED);
+    EXPECT_EQ(asked.refusal.status, -EFAULT);
+    EXPECT_EQ(worker_hear(&asked), PROCESS_ENDED);
+    EXPECT_EQ(asked.end.signal, 0);
+    process_close(asked.process);
+    lane_close(asked.lane);
 }
 
 /* ---- others that start processes */

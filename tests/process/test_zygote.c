@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -146,8 +147,9 @@ TEST(all_die_with_the_program)
 static void exec_another(int fd)
 {
     EXPECT_EQ(weft_init(), 0);
-    struct worker *process = open_worker();
-    pid_t ids[2] = { zygote_id(), worker_id(process) };
+    struct worker *idle = open_worker(), *busy = open_worker();
+    start(busy, sleep_for_ever, NULL, 0);
+    pid_t ids[3] = { zygote_id(), worker_id(idle), worker_id(busy) };
     EXPECT_EQ(write(fd, ids, sizeof ids), sizeof ids);
     execlp("sleep", "sleep", "1000", NULL);
 }
@@ -155,12 +157,12 @@ static void exec_another(int fd)
 TEST(all_die_when_the_program_becomes_another)
 {
     int ends[2];
-    pid_t ids[2];
+    pid_t ids[3];
     EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
     pid_t program = run_program(exec_another, ends[1]);
     close(ends[1]);
     EXPECT_EQ(read(ends[0], ids, sizeof ids), sizeof ids);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         int pidfd = descriptors_of_process(ids[i]);
         EXPECT_TRUE(pidfd >= 0 || pidfd == -ESRCH); /* gone already */
         if (pidfd >= 0)
@@ -169,6 +171,32 @@ TEST(all_die_when_the_program_becomes_another)
     EXPECT_EQ(kill(program, SIGKILL), 0);
     EXPECT_EQ(waitpid(program, NULL, 0), program);
     close(ends[0]);
+}
+
+/* Starts a process that sleeps in a call, says its id, and becomes another program. */
+static int become_another(weft_call *call)
+{
+    struct worker *busy = open_worker();
+    start(busy, sleep_for_ever, NULL, 0);
+    store_release((pid_t *)call->pointer, worker_id(busy)); /* release: with the test */
+    execlp("sleep", "sleep", "1000", NULL);
+    return -errno;
+}
+
+TEST(what_a_process_has_started_dies_when_it_becomes_another)
+{
+    begin();
+    pid_t *id = weft_shared_alloc(sizeof *id);
+    struct worker *process = open_worker();
+    start_call(process, become_another, &(weft_call){ .pointer = id });
+    while (!load_acquire(id)) /* acquire: with become_another() */
+        sched_yield();
+    int pidfd = descriptors_of_process(*id);
+    EXPECT_TRUE(pidfd >= 0 || pidfd == -ESRCH); /* gone already */
+    if (pidfd >= 0)
+        await_end(pidfd);
+    worker_close(process);
+    weft_shared_free(id);
 }
 
 TEST(all_die_with_the_zygote)
