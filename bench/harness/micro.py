@@ -102,6 +102,14 @@ def queue(programs, producers, consumers):
                  [Row("ns", "pthread", 1.0), Row("ns", "python")])
 
 
+def shared(programs, size, n):
+    n = programs.size(n, 100)
+    return Bench(f"shared-{size}", f"take {size} zeroed bytes, write to each page of them, free"
+                 " what was taken 16 before", "weft",
+                 [programs.side("shared", peer, size, n) for peer in ("weft", "calloc")],
+                 [Row("ns", "calloc")])
+
+
 def benches(programs):
     inside, outside = programs.rounds_for(INSIDE_NS), programs.rounds_for(OUTSIDE_NS)
     return [
@@ -113,4 +121,7 @@ def benches(programs):
         condition(programs),
         queue(programs, 1, 1),
         queue(programs, 4, 4),
+        shared(programs, 64, 3_000_000),
+        shared(programs, 4096, 1_000_000),
+        shared(programs, 1 << 20, 5000),
     ]

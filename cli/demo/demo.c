@@ -203,7 +203,7 @@ int demo_main(int argc, char **argv)
     const struct option_spec specs[] = {
         { 'n', "pages", "N", "how many pages each kind fetches", OPTION_COUNT,
           .to.count = &settings.pages, .min = 1, .max = PAGES_MAX },
-        { 'j', "jobs", "N", "how many threads, and processes, fetch at once", OPTION_COUNT,
+        { 'j', "jobs", "N", "how many fetch at once by threads, and by processes", OPTION_COUNT,
           .to.count = &settings.jobs, .min = 1, .max = 1000 },
         { 'l', "latency", "TIME", "how long each page takes", OPTION_DURATION,
           .to.ns = &settings.latency_ns, .max = 3600 * WEFT_S },

@@ -9,7 +9,8 @@
  *
  * It waits for four things at once: the input's next batch, a call that has ended, Ctrl-C, and the
  * time at which a URL is to be tried again. All kinds of worker are behind the group, so the kind
- * appears once, where the pool is opened.
+ * appears once, where the pool is opened; with kind processes the calls are tasks that have worker
+ * processes do it (crew.c).
  *
  * Memory is bounded: at most in_flight_max jobs in flight and JOBS_MAX in all; while there is no
  * room, no input is taken, and the reader's queue is bounded, too. In flight are more than there
@@ -21,14 +22,14 @@
 #include "driver.h"
 
 #include "command.h"
+#include "crew.h"
 #include "interrupt.h"
 #include "jobs.h"
 #include "output.h"
 #include "retry.h"
-#include "saver.h"
+#include "verdict.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,8 @@ struct driver {
     struct counts counts;
     struct input *input;
     struct jobs jobs;
+    struct crew *crew; /* of kind processes, else NULL */
+    weft_fn *attempt;  /* what the calls run */
     weft_pool *pool;
     weft_group *group;
     size_t in_flight_max;
@@ -53,27 +56,6 @@ struct driver {
     bool draining;
     bool counted_all; /* draining: all of the input's URLs are counted */
 };
-
-/* A result that no worker gave: a failure and its reason. */
-union verdict {
-    struct result result;
-    char bytes[sizeof(struct result) + REASON_MAX + 2]; /* the other two strings are empty */
-};
-
-__attribute__((format(printf, 3, 4))) static void judge(union verdict *verdict,
-                                                        enum failure failure, const char *format,
-                                                        ...)
-{
-    va_list args;
-
-    memset(verdict, 0, sizeof *verdict);
-    va_start(args, format);
-    vsnprintf(verdict->result.strings, REASON_MAX, format, args);
-    va_end(args);
-    verdict->result.failure = failure;
-    verdict->result.reason_bytes = (uint32_t)strlen(verdict->result.strings) + 1;
-    verdict->result.final_url_bytes = verdict->result.file_bytes = 1;
-}
 
 static uint64_t next_random(struct driver *d)
 {
@@ -134,7 +116,10 @@ static bool try_again(struct driver *d, struct job *job, const struct result *re
         weft_after(retry_wait_ns(d->settings, job->attempts, result->retry_after_s, next_random(d)))
             .ns;
     jobs_wait(&d->jobs, job);
-    d->counts.retries++;
+    if (result->failure == FAILURE_WORKER)
+        d->counts.rescued++;
+    else
+        d->counts.retries++;
     return true;
 }
 
@@ -146,45 +131,14 @@ static void end_attempt(struct driver *d, struct job *job, const struct result *
         finish(d, job, result, worker);
 }
 
-/* A worker process that was ended in the middle of a body could not clean up. */
-static void sweep(const struct driver *d, const struct job *job)
-{
-    const struct plan *plan = &d->settings->plan;
-
-    if (plan->directory[0] != '\0')
-        saver_sweep(plan->directory, plan->run, job->task.number);
-}
-
-static void worker_died(struct driver *d, struct job *job, const weft_outcome *outcome)
-{
-    union verdict verdict;
-
-    d->counts.deaths++;
-    sweep(d, job);
-    if (outcome->signal != 0)
-        judge(&verdict, FAILURE_WORKER, "its worker process was killed by signal %d (%s)",
-              outcome->signal, strsignal(outcome->signal));
-    else
-        judge(&verdict, FAILURE_WORKER, "its worker process ended with exit code %d",
-              outcome->exit_code);
-    end_attempt(d, job, &verdict.result, sizeof verdict, outcome->worker);
-}
-
 /* The call gave no transfer's result: the worker could not be made ready, or memory ran out. */
 static void call_failed(struct driver *d, struct job *job, const weft_outcome *outcome)
 {
     union verdict verdict;
 
-    judge(&verdict, FAILURE_OTHER, "%s",
-          outcome->text[0] != '\0' ? outcome->text : weft_strerror(outcome->status));
+    verdict_make(&verdict, FAILURE_OTHER, "%s",
+                 outcome->text[0] != '\0' ? outcome->text : weft_strerror(outcome->status));
     finish(d, job, &verdict.result, outcome->worker);
-}
-
-static void cancelled(struct driver *d, struct job *job, bool started)
-{
-    if (started)
-        sweep(d, job);
-    give_back(d, job, started);
 }
 
 /* Takes the job and the future. */
@@ -196,12 +150,11 @@ static void land(struct driver *d, struct job *job, weft_future *future)
 
     weft_future_close(job->future);
     job->future = NULL;
-    if (outcome->how == WEFT_CRASHED && !(d->draining && outcome->status == -ECANCELED))
-        worker_died(d, job, outcome);
-    else if (outcome->how == WEFT_CANCELLED || outcome->status == -ECANCELED)
-        cancelled(d, job, outcome->started_ns != 0);
+    if (outcome->how == WEFT_CANCELLED || outcome->status == -ECANCELED)
+        give_back(d, job, outcome->started_ns != 0);
     else if (outcome->how == WEFT_DONE && result != NULL)
-        end_attempt(d, job, result, bytes, outcome->worker);
+        end_attempt(d, job, result, bytes,
+                    result->process > 0 ? result->process - 1 : outcome->worker);
     else
         call_failed(d, job, outcome);
     weft_future_close(future);
@@ -209,11 +162,19 @@ static void land(struct driver *d, struct job *job, weft_future *future)
 
 /* ---- beginnings */
 
+/* Whether this attempt decides if the URL kills its processes: then nothing else may. */
+static bool must_be_alone(const struct driver *d, const struct job *job)
+{
+    return job->attempts > d->settings->retries && job->last != NULL &&
+           job->last->failure == FAILURE_WORKER;
+}
+
 /* Hands the job (taken) to a worker; kind serial runs it. Returns 0 or -errno. */
 static int launch(struct driver *d, struct job *job)
 {
     job->attempts++;
-    int rc = weft_group_submit(d->group, transfer, &job->task, job->task_bytes, &job->future,
+    job->task.alone = must_be_alone(d, job);
+    int rc = weft_group_submit(d->group, d->attempt, &job->task, job->task_bytes, &job->future,
                                WEFT_FOREVER);
     if (rc < 0) {
         give_back(d, job, false);
@@ -241,7 +202,7 @@ static struct job *next_url(struct driver *d)
             return NULL;
         if (wrong == NULL)
             return job;
-        judge(&verdict, FAILURE_URL, "not a URL: %s", wrong);
+        verdict_make(&verdict, FAILURE_URL, "not a URL: %s", wrong);
         finish(d, job, &verdict.result, 0);
     }
     return NULL;
@@ -381,6 +342,8 @@ static void stop(struct driver *d)
     weft_future *future;
 
     weft_uncancel();
+    if (d->crew != NULL)
+        crew_stop(d->crew);
     weft_group_cancel(d->group);
     if (!d->draining)
         drain(d);
@@ -390,24 +353,39 @@ static void stop(struct driver *d)
 
 /* ---- begin and end */
 
-static int open_workers(struct driver *d)
+/* Calls run on workers of the kind itself, but of kind processes in tasks that have worker
+ * processes make the attempts. */
+static int open_pool(struct driver *d, const weft_options *options)
 {
-    const struct settings *s = d->settings;
-    int rc = weft_pool_open(&d->pool, s->kind,
-                            &(weft_options){
-                                .name = "fetch",
-                                .workers = (uint32_t)s->workers,
-                                .backlog_max = (uint32_t)d->in_flight_max,
-                                .context = &s->plan,
-                                .context_bytes = sizeof s->plan,
-                                .enter = transfer_enter,
-                                .leave = transfer_leave,
-                            });
+    bool crewed = d->settings->kind == WEFT_PROCESSES;
+    weft_kind kind = crewed ? WEFT_TASKS : d->settings->kind;
+    int rc = weft_pool_open(&d->pool, kind, options);
 
     if (rc < 0)
         return rc;
-    return weft_group_open(&d->group, s->kind,
+    return weft_group_open(&d->group, kind,
                            &(weft_options){ .pool = d->pool, .on_failure = WEFT_GO_ON });
+}
+
+static int open_workers(struct driver *d)
+{
+    const struct settings *s = d->settings;
+    weft_options options = { .name = "fetch", .workers = (uint32_t)s->workers };
+
+    options.backlog_max = (uint32_t)d->in_flight_max;
+    if (s->kind != WEFT_PROCESSES) {
+        d->attempt = transfer;
+        options.context = &s->plan;
+        options.context_bytes = sizeof s->plan;
+        options.enter = transfer_enter;
+        options.leave = transfer_leave;
+        return open_pool(d, &options);
+    }
+    int rc = crew_open(&d->crew, s);
+    d->attempt = crew_errand;
+    options.context = &d->crew;
+    options.context_bytes = sizeof d->crew;
+    return rc < 0 ? rc : open_pool(d, &options);
 }
 
 static int driver_open(struct driver *d, const struct settings *settings)
@@ -429,13 +407,17 @@ static void driver_close(struct driver *d)
     input_close(d->input);
     weft_group_close(d->group);
     weft_pool_close(d->pool);
+    crew_close(d->crew);
     jobs_deinit(&d->jobs);
 }
 
 static int conclude(struct driver *d, int rc)
 {
     bool interrupted = d->draining && weft_event_is_set(&interrupts.finish);
+    struct deaths deaths = { 0 };
 
+    if (d->crew != NULL)
+        crew_deaths(d->crew, &deaths);
     if (d->output.error == -EPIPE) /* `| head` has seen enough */
         return EXIT_FAILED;
     output_clear(&d->output);
@@ -446,7 +428,7 @@ static int conclude(struct driver *d, int rc)
     if (interrupted)
         output_interrupted(&d->output, &d->counts, d->counted_all);
     else if (!d->settings->quiet)
-        output_summary(&d->output, d->settings, &d->counts, rc >= 0 || d->counted_all);
+        output_summary(&d->output, d->settings, &d->counts, &deaths, rc >= 0 || d->counted_all);
     if (interrupted)
         return EXIT_INTERRUPTED;
     bool all = rc == 0 && d->counts.failed == 0 && input_errors(d->input) == 0;

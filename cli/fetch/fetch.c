@@ -6,7 +6,8 @@
  *   input.c        URLs, from files           saver.c     bodies as files
  *   driver.c       hands out, takes back      output.c    lines, progress, summary
  *   jobs.c         what is in flight, waits   json.c      lines as JSON
- *   retry.c        what is tried again
+ *   retry.c        what is tried again        verdict.c   results that no transfer gave
+ *   crew.c, hand.c worker processes, seen from here; crew_work.c: from inside
  *
  * The driver is a strand of its own, because a strand can be cancelled: the second Ctrl-C ends
  * whatever it waits for, the transfer included that it runs itself with kind serial. The main

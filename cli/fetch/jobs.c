@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Two collections of the same jobs: a hash table of those in flight, since a worker that dies gives
- * back only its call's index; and a binary heap of those that wait, so that waiting costs no
+/* Two collections of the same jobs: a hash table of those in flight, since a call that has
+ * ended gives back only its index; and a binary heap of those that wait, so that waiting costs no
  * worker. A job is in exactly one of them, or in the hands of the driver. */
 #include "jobs.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ struct job *job_make(uint64_t number, const char *url, size_t length, struct ori
     job->task.number = number;
     memcpy(job->task.url, url, length);
     job->task.url[length] = '\0';
-    job->task_bytes = sizeof job->task + length + 1;
+    job->task_bytes = offsetof(struct task, url) + length + 1;
     return job;
 }
 

@@ -215,8 +215,22 @@ static const char *plural(uint64_t n)
     return n == 1 ? "" : "s";
 }
 
+static void print_deaths(const struct deaths *deaths, uint64_t rescued)
+{
+    bool one = deaths->count == 1;
+
+    fprintf(stderr, "; %" PRIu64 " worker process%s ", deaths->count, one ? "" : "es");
+    if (deaths->signal != 0)
+        fprintf(stderr, "%s killed by signal %d", one ? "was" : "were", deaths->signal);
+    else
+        fputs("died", stderr);
+    if (rescued > 0)
+        fprintf(stderr, "; %" PRIu64 " URL%s tried again", rescued,
+                rescued == 1 ? " was" : "s were");
+}
+
 void output_summary(struct output *output, const struct settings *settings,
-                    const struct counts *counts, bool all)
+                    const struct counts *counts, const struct deaths *deaths, bool all)
 {
     double seconds = seconds_since(output->started_ns);
     double rate = seconds > 0 ? (double)(counts->fetched + counts->failed) / seconds : 0;
@@ -230,8 +244,7 @@ void output_summary(struct output *output, const struct settings *settings,
     fprintf(stderr, " in %.2f s (%.1f URLs/s)", seconds, rate);
     if (counts->retries > 0)
         fprintf(stderr, "; %" PRIu64 " tried again", counts->retries);
-    if (counts->deaths > 0)
-        fprintf(stderr, "; %" PRIu64 " worker process%s died and %s replaced", counts->deaths,
-                counts->deaths == 1 ? "" : "es", counts->deaths == 1 ? "was" : "were");
+    if (deaths->count > 0)
+        print_deaths(deaths, counts->rescued);
     fputc('\n', stderr);
 }

@@ -3,6 +3,7 @@
 #ifndef FETCH_OUTPUT_H
 #define FETCH_OUTPUT_H
 
+#include "crew.h"
 #include "settings.h"
 
 #include <stdio.h>
@@ -13,8 +14,8 @@ struct counts {
     uint64_t failed;
     uint64_t stopped;     /* ended by the user */
     uint64_t not_started; /* because the user wanted to stop */
-    uint64_t retries;
-    uint64_t deaths; /* of worker processes */
+    uint64_t retries;     /* but for the next */
+    uint64_t rescued;     /* retries of what a worker process took with it when it died */
     uint64_t body_bytes;
 };
 
@@ -51,9 +52,10 @@ void output_progress(struct output *output, const struct counts *counts, uint64_
 /* Takes the progress line away. */
 void output_clear(struct output *output);
 
-/* The last lines. all: what was not started has been counted to the end of the input. */
+/* The last lines. all: what was not started has been counted to the end of the input. deaths: of
+ * worker processes. */
 void output_interrupted(struct output *output, const struct counts *counts, bool all);
 void output_summary(struct output *output, const struct settings *settings,
-                    const struct counts *counts, bool all);
+                    const struct counts *counts, const struct deaths *deaths, bool all);
 
 #endif

@@ -13,6 +13,7 @@
 #include "saver.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,26 +27,9 @@ static void temp_name(char *temp, uint64_t run, uint64_t number)
     snprintf(temp, SAVER_TEMP_MAX, ".weft-%016" PRIx64 "-%" PRIu64 ".part", run, number);
 }
 
-int saver_open(struct saver *saver, const char *path)
+void saver_init(struct saver *saver, int directory)
 {
-    *saver = (struct saver){ .directory = -1, .file = -1 };
-    if (path[0] == '\0')
-        return 0;
-    saver->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return saver->directory >= 0 ? 0 : -errno;
-}
-
-void saver_borrow(struct saver *saver, int directory)
-{
-    *saver = (struct saver){ .directory = directory, .lent = true, .file = -1 };
-}
-
-void saver_close(struct saver *saver)
-{
-    saver_discard(saver);
-    if (saver->directory >= 0 && !saver->lent)
-        close(saver->directory);
-    saver->directory = -1;
+    *saver = (struct saver){ .directory = directory, .file = -1 };
 }
 
 int saver_begin(struct saver *saver, uint64_t run, uint64_t number)
@@ -96,16 +80,14 @@ void saver_discard(struct saver *saver)
     unlinkat(saver->directory, saver->temp, 0);
 }
 
-void saver_sweep(const char *directory, uint64_t run, uint64_t number)
+void saver_sweep(int directory, uint64_t run, uint64_t number)
 {
     char temp[SAVER_TEMP_MAX];
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0)
+    if (directory < 0)
         return;
     temp_name(temp, run, number);
-    unlinkat(fd, temp, 0);
-    close(fd);
+    unlinkat(directory, temp, 0);
 }
 
 static bool alphanumeric(char c)

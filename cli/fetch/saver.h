@@ -3,7 +3,6 @@
 #ifndef FETCH_SAVER_H
 #define FETCH_SAVER_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,17 +11,13 @@
 #define SAVER_TEMP_MAX 64
 
 struct saver {
-    int directory; /* -1: bodies are not saved */
-    bool lent;     /* it stays somebody else's */
+    int directory; /* borrowed; -1: bodies are not saved */
     int file;      /* the temporary file, -1: none */
     char temp[SAVER_TEMP_MAX];
 };
 
-/* Opens the directory, or borrows the descriptor of one that is open; path "": saves nothing.
- * Returns 0 or -errno. */
-int saver_open(struct saver *saver, const char *path);
-void saver_borrow(struct saver *saver, int directory);
-void saver_close(struct saver *saver);
+/* directory: open, borrowed; -1: nothing will be saved. */
+void saver_init(struct saver *saver, int directory);
 
 /* Begins a body, in a temporary file that only this URL of this run uses: what a worker that died
  * left there is overwritten. Returns 0 or -errno. */
@@ -38,6 +33,6 @@ void saver_discard(struct saver *saver);
 void saver_name(const char *url, char *name);
 
 /* Removes what a worker that died may have left of a URL's body. */
-void saver_sweep(const char *directory, uint64_t run, uint64_t number);
+void saver_sweep(int directory, uint64_t run, uint64_t number);
 
 #endif

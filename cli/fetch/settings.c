@@ -7,21 +7,24 @@
 #include "saver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS_PRESET = 20, WORKERS_MAX = 4096 };
+enum { WORKERS_PRESET = 20, WORKERS_MAX = 4096, PROCESSES_MAX = 256 };
 
 static const char *const kinds[] = { "serial", "threads", "tasks", "processes", NULL };
 
 /* What the options write to, before it is checked. */
 struct raw {
     int kind;
-    uint64_t workers; /* 0: not given */
+    uint64_t workers;   /* 0: not given */
+    uint64_t processes; /* 0: not given */
     const char *directory;
     const char *ca_file;
 };
@@ -35,7 +38,7 @@ static const char more[] =
     "\n"
     "Examples:\n"
     "  weft fetch https://example.com/\n"
-    "  weft fetch -k processes -j 5 -i urls.txt -o pages\n"
+    "  weft fetch -k processes -j 200 -i urls.txt -o pages\n"
     "  weft fetch -k tasks -j 2000 -i urls.txt\n"
     "  grep -o 'https://[^\"]*' index.html | weft fetch -i - --json | jq .status\n"
     "\n"
@@ -104,6 +107,30 @@ static bool check_urls(const struct options *options, const struct settings *s)
     return true;
 }
 
+/* Those that this process may use. */
+static uint64_t cpus(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint64_t)CPU_COUNT(&set)
+                                                       : (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static bool check_processes(const struct options *options, struct settings *s,
+                            const struct raw *raw)
+{
+    if (s->kind != WEFT_PROCESSES) {
+        if (raw->processes != 0)
+            options_complain(options, "--processes %" PRIu64 ": only with -k processes",
+                             raw->processes);
+        return raw->processes == 0;
+    }
+    s->processes = raw->processes != 0 ? raw->processes : cpus();
+    if (s->processes > s->workers)
+        s->processes = s->workers;
+    return true;
+}
+
 static bool check_workers(const struct options *options, struct settings *s, const struct raw *raw)
 {
     int rc = weft_kind_parse(kinds[raw->kind], &s->kind);
@@ -119,10 +146,17 @@ static bool check_workers(const struct options *options, struct settings *s, con
         return false;
     }
     s->workers = raw->workers != 0 ? raw->workers : serial ? 1 : WORKERS_PRESET;
-    return true;
+    return check_processes(options, s, raw);
 }
 
-/* What each worker has open in this process: its connection; a thread also what libcurl wakes it
+uint64_t settings_share(const struct settings *settings)
+{
+    uint64_t processes = settings->processes > 0 ? settings->processes : 1;
+
+    return (settings->workers + processes - 1) / processes;
+}
+
+/* What each worker has open in its process: its connection; a thread also what libcurl wakes it
  * by; and the file, if bodies are saved. */
 static uint64_t descriptors_each(const struct settings *s, bool saves)
 {
@@ -132,16 +166,17 @@ static uint64_t descriptors_each(const struct settings *s, bool saves)
     case WEFT_THREADS:
         return 2 + saving;
     case WEFT_TASKS:
+    case WEFT_PROCESSES: /* there they are tasks, too */
         return 1 + saving;
     default:
-        return 0; /* processes have limits of their own */
+        return 0;
     }
 }
 
 static bool check_descriptors(const struct options *options, const struct settings *s, bool saves)
 {
     uint64_t limit = descriptors_raise();
-    uint64_t needed = descriptors_needed(s->workers, descriptors_each(s, saves));
+    uint64_t needed = descriptors_needed(settings_share(s), descriptors_each(s, saves));
 
     if (needed <= limit)
         return true;
@@ -165,15 +200,13 @@ static bool resolve(const struct options *options, const char *option, const cha
 static int open_directory(struct settings *s)
 {
     struct saver saver;
-    int rc = saver_open(&saver, s->plan.directory);
 
-    if (rc == 0)
-        rc = saver_begin(&saver, s->plan.run, UINT64_MAX);
-    if (rc == 0 && s->kind != WEFT_PROCESSES) { /* those have descriptors of their own */
-        saver.lent = true;
-        s->plan.directory_fd = saver.directory;
-    }
-    saver_close(&saver);
+    s->plan.directory_fd = open(s->plan.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->plan.directory_fd < 0)
+        return -errno;
+    saver_init(&saver, s->plan.directory_fd);
+    int rc = saver_begin(&saver, s->plan.run, UINT64_MAX);
+    saver_discard(&saver);
     return rc;
 }
 
@@ -226,6 +259,9 @@ enum options_result settings_parse(int argc, char **argv, struct settings *s)
           OPTION_CHOICE, .to.choice = &raw.kind, .choices = kinds },
         { 'j', "jobs", "N", "how many fetch at once; 20 if not given, with -k serial 1",
           OPTION_COUNT, .to.count = &raw.workers, .min = 1, .max = WORKERS_MAX },
+        { 0, "processes", "N",
+          "with -k processes: in how many; as many as there are CPUs if not given", OPTION_COUNT,
+          .to.count = &raw.processes, .min = 1, .max = PROCESSES_MAX },
         { 'i', "input", "FILE", "read URLs from FILE, one per line; -: standard input; repeatable",
           OPTION_LIST, .to.list = &s->inputs },
         { 'o', "output", "DIR", "save bodies in DIR, which is made if it is missing", OPTION_STRING,

@@ -13,6 +13,7 @@
 struct settings {
     weft_kind kind;
     uint64_t workers;
+    uint64_t processes; /* that the workers are in; 0: in this one */
     bool json;
     bool quiet;
     struct option_list inputs; /* files of URLs, "-": standard input */
@@ -27,6 +28,10 @@ struct settings {
 /* Reads the command line. Returns OPTIONS_RUN with *s filled in, to be released, or what else to
  * do; what is wrong is on stderr by then. */
 enum options_result settings_parse(int argc, char **argv, struct settings *s);
+
+/* How many of the workers are in one process, at most. */
+uint64_t settings_share(const struct settings *settings);
+
 void settings_release(struct settings *settings);
 
 #endif

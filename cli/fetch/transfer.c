@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,32 +108,18 @@ static void set_options(struct worker *worker, const struct plan *plan)
         curl_easy_setopt(easy, CURLOPT_CAINFO, plan->ca_file);
 }
 
-/* Workers of one process need one descriptor of the directory, not one each. */
-static int open_saver(struct saver *saver, const struct plan *plan)
+int worker_open(struct worker **ret_worker, const struct plan *plan)
 {
-    if (plan->directory_fd < 0)
-        return saver_open(saver, plan->directory);
-    saver_borrow(saver, plan->directory_fd);
-    return 0;
-}
-
-int transfer_enter(weft_call *call, void **ret_worker)
-{
-    const struct plan *plan = call->context;
     struct worker *worker = calloc(1, sizeof *worker);
 
     if (worker == NULL)
         return -ENOMEM;
     signal(SIGPIPE, SIG_IGN); /* TLS writes to connections that may be gone; a process's own */
-    int rc = open_saver(&worker->saver, plan);
-    if (rc < 0) {
-        free(worker);
-        return weft_call_fail(call, rc, "%s: %s", plan->directory, strerror(-rc));
-    }
-    rc = weft_curl_init();
+    worker->plan = plan;
+    saver_init(&worker->saver, plan->directory_fd);
+    int rc = weft_curl_init();
     worker->easy = rc == 0 ? curl_easy_init() : NULL;
     if (worker->easy == NULL) {
-        saver_close(&worker->saver);
         free(worker);
         return rc < 0 ? rc : -ENOMEM;
     }
@@ -141,12 +128,10 @@ int transfer_enter(weft_call *call, void **ret_worker)
     return 0;
 }
 
-void transfer_leave(void *value)
+void worker_close(struct worker *worker)
 {
-    struct worker *worker = value;
-
     curl_easy_cleanup(worker->easy);
-    saver_close(&worker->saver);
+    saver_discard(&worker->saver);
     free(worker);
 }
 
@@ -165,10 +150,10 @@ static void forget_error(struct worker *worker)
     set_options(worker, worker->plan);
 }
 
-static void begin(struct worker *worker, const weft_call *call)
+static void begin(struct worker *worker, const struct task *task)
 {
-    worker->plan = call->context;
-    worker->task = call->arg;
+    forget_error(worker);
+    worker->task = task;
     worker->body_bytes = 0;
     worker->judged = false;
     worker->keep = false;
@@ -234,52 +219,79 @@ static const char *final_url(CURL *easy)
     return url != NULL ? url : "";
 }
 
-/* The result's bytes: the numbers, then the strings. */
-static int give(weft_call *call, struct result *result, const char *reason, const char *url,
-                const char *file)
+void worker_attempt(struct worker *worker, const struct task *task, struct attempt *ret)
 {
-    char small[512];
-    size_t size = sizeof *result;
+    int64_t timeout_ns = worker->plan->timeout_ns;
+    struct result *result = &ret->result;
+    CURLcode code = CURLE_OK;
 
-    size += result->reason_bytes = (uint32_t)strlen(reason) + 1;
-    size += result->final_url_bytes = (uint32_t)strlen(url) + 1;
-    size += result->file_bytes = (uint32_t)strlen(file) + 1;
-    char *bytes = size <= sizeof small ? small : malloc(size);
-    if (bytes == NULL)
-        return -ENOMEM;
-    char *at = mempcpy(bytes, result, sizeof *result);
-    at = mempcpy(at, reason, result->reason_bytes);
-    at = mempcpy(at, url, result->final_url_bytes);
-    memcpy(at, file, result->file_bytes);
-    int rc = weft_call_return(call, bytes, size);
-    if (bytes != small)
-        free(bytes);
+    begin(worker, task);
+    memset(result, 0, sizeof *result);
+    ret->file[0] = '\0';
+    curl_easy_setopt(worker->easy, CURLOPT_URL, &task->url[0]);
+    int rc = weft_curl_perform(worker->easy, &code,
+                               timeout_ns > 0 ? weft_after(timeout_ns) : WEFT_FOREVER);
+    result->failure = classify(worker, rc, code, ret->reason);
+    if (result->failure == FAILURE_NONE && (worker->save_error = save(worker, ret->file)) < 0)
+        result->failure = classify(worker, rc, code, ret->reason);
+    if (result->failure != FAILURE_NONE) {
+        saver_discard(&worker->saver);
+        ret->file[0] = '\0';
+    }
+    measure(worker->easy, worker->plan->timed, result);
+    result->body_bytes = worker->body_bytes;
+    ret->final_url = final_url(worker->easy);
+}
+
+size_t attempt_bytes(struct attempt *attempt)
+{
+    struct result *result = &attempt->result;
+
+    result->reason_bytes = (uint32_t)strlen(attempt->reason) + 1;
+    result->final_url_bytes = (uint32_t)strlen(attempt->final_url) + 1;
+    result->file_bytes = (uint32_t)strlen(attempt->file) + 1;
+    return offsetof(struct result, strings) + result->reason_bytes + result->final_url_bytes +
+           result->file_bytes;
+}
+
+void attempt_pack(const struct attempt *attempt, void *bytes)
+{
+    const struct result *result = &attempt->result;
+    char *at = mempcpy(bytes, result, offsetof(struct result, strings));
+
+    at = mempcpy(at, attempt->reason, result->reason_bytes);
+    at = mempcpy(at, attempt->final_url, result->final_url_bytes);
+    memcpy(at, attempt->file, result->file_bytes);
+}
+
+int transfer_enter(weft_call *call, void **ret_worker)
+{
+    struct worker *worker;
+    int rc = worker_open(&worker, call->context);
+
+    if (rc == 0)
+        *ret_worker = worker;
     return rc;
+}
+
+void transfer_leave(void *worker)
+{
+    worker_close(worker);
 }
 
 int transfer(weft_call *call)
 {
-    struct worker *worker = call->worker;
-    const struct plan *plan = call->context;
-    CURLcode code = CURLE_OK;
-    struct result result = { 0 };
-    char reason[REASON_MAX];
-    char file[SAVER_NAME_MAX] = "";
+    struct attempt attempt;
+    char small[512];
 
-    begin(worker, call);
-    curl_easy_setopt(worker->easy, CURLOPT_URL, &worker->task->url[0]);
-    int rc = weft_curl_perform(worker->easy, &code,
-                               plan->timeout_ns > 0 ? weft_after(plan->timeout_ns) : WEFT_FOREVER);
-    result.failure = classify(worker, rc, code, reason);
-    if (result.failure == FAILURE_NONE && (worker->save_error = save(worker, file)) < 0)
-        result.failure = classify(worker, rc, code, reason);
-    if (result.failure != FAILURE_NONE) {
-        saver_discard(&worker->saver);
-        file[0] = '\0';
-    }
-    measure(worker->easy, plan->timed, &result);
-    result.body_bytes = worker->body_bytes;
-    rc = give(call, &result, reason, final_url(worker->easy), file);
-    forget_error(worker);
-    return rc < 0 ? rc : (result.failure == FAILURE_STOPPED ? -ECANCELED : 0);
+    worker_attempt(call->worker, call->arg, &attempt);
+    size_t size = attempt_bytes(&attempt);
+    char *bytes = size <= sizeof small ? small : malloc(size);
+    if (bytes == NULL)
+        return -ENOMEM;
+    attempt_pack(&attempt, bytes);
+    int rc = weft_call_return(call, bytes, size);
+    if (bytes != small)
+        free(bytes);
+    return rc < 0 ? rc : (attempt.result.failure == FAILURE_STOPPED ? -ECANCELED : 0);
 }

@@ -17,13 +17,14 @@ struct plan {
     bool timed;               /* the phases of each attempt are wanted */
     uint64_t run;             /* random: tells the temporary files of two runs apart */
     char directory[PATH_MAX]; /* absolute; "": bodies are not saved */
-    int directory_fd;         /* the same, open, for workers in this process; -1: they open it */
+    int directory_fd;         /* the same, open, in this process; -1: bodies are not saved */
     char ca_file[PATH_MAX];   /* absolute; "": the system's certificates */
 };
 
 /* One attempt; the call's argument. */
 struct task {
     uint64_t number; /* the URL's place in the input, from 0 */
+    uint32_t alone;  /* 1: with kind processes, nothing else is in the process meanwhile */
     char url[];
 };
 
@@ -63,6 +64,7 @@ struct result {
     uint64_t body_bytes;   /* received */
     int64_t retry_after_s; /* what the server asked for; 0: nothing */
     struct phases phases;
+    uint32_t process;      /* 1 + the number of the worker process; 0: it was this process */
     uint32_t reused;       /* 1: no new connection was needed */
     uint32_t reason_bytes; /* of each string, its NUL included */
     uint32_t final_url_bytes;
@@ -78,7 +80,7 @@ const char *result_file(const struct result *result);
 /* The pool's options: a worker keeps an easy handle; the function takes a struct task and returns a
  * struct result, and 0 whatever became of the transfer. */
 int transfer_enter(weft_call *call, void **ret_worker);
-void transfer_leave(void *value);
+void transfer_leave(void *worker);
 int transfer(weft_call *call);
 
 #endif

@@ -25,6 +25,11 @@
  *     rc = weft_child_wait(child, &outcome, deadline);
  *     weft_child_close(child);
  *
+ * A program that dies in the middle shows in both directions: what it wrote can be read, then comes
+ * the end, which is 0 between two records and -ENODATA inside of one (weft_stream_read_exactly(),
+ * weft_stream_read_until()); a write to it, also one that waits, is -EPIPE, without a signal.
+ * weft_child_wait() says how it ended.
+ *
  * The program begins with the signal mask empty and with the system's default for every signal but
  * SIGHUP, which it still ignores if the caller does (nohup). It has the descriptors 0, 1 and 2, and
  * those that the caller has opened without close-on-exec; weft opens none such. Starting is safe in

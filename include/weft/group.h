@@ -29,10 +29,12 @@ typedef struct weft_group weft_group;
 /*
  * Opens a group whose calls run as the given kind, or on options->pool.
  * Returns  0 and *ret_group, to be closed; -EINVAL: no such kind, reserved words set, a pool of
- *          another kind, or a context beside a pool; -ENOTSUP: a promise that the kind cannot
- *          keep, attempts_max, or call_timeout_ns beside a pool, which has its own; -EFAULT:
- *          context could not be seen by the strands; -ENOTCONN: processes without weft_init();
- *          -ENOMEM.
+ *          another kind, a context beside a pool, or an option that makes no sense (a name in
+ *          environment without "=", cpus that are no list); -ENOTSUP: a promise that the kind
+ *          cannot keep, attempts_max, or one about processes beside a pool, which has its own;
+ *          -EFAULT: context could not be seen by the strands; -ENOTCONN: processes without
+ *          weft_init(); -EBUSY, -EPIPE, -EAGAIN, -EMFILE: WEFT_START_FORK with several threads, or
+ *          without room for it; -ENOMEM.
  */
 int weft_group_open(weft_group **ret_group, weft_kind kind, const weft_options *options) WEFT_USE;
 

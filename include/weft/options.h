@@ -6,6 +6,10 @@
  *
  * A promise that a kind cannot keep is refused with -ENOTSUP (call_timeout_ns for threads: nobody
  * can stop a thread that computes); a hint that means nothing to a kind is ignored.
+ *
+ * What cannot be given to a process (directory, cpus, niceness, memory_bytes_max; running the
+ * program again) is found when one starts: a pool's worker does not open, a group's call fails,
+ * with words that name it: "directory /none: No such file or directory".
  */
 #ifndef WEFT_OPTIONS_H
 #define WEFT_OPTIONS_H
@@ -21,6 +25,23 @@ typedef enum weft_failure {
     WEFT_CANCEL_REST = 1, /* cancels them: the default */
     WEFT_GO_ON,           /* nothing */
 } weft_failure;
+
+/* How a worker process comes to be. A hint: kinds whose strands are in this process ignore it. */
+typedef enum weft_start {
+    /* Forked by the zygote: it is the program as it was when it called weft_init(). */
+    WEFT_START_ZYGOTE = 0,
+
+    /* The program run again, which is fresh: nothing of its memory but what weft_shared_alloc()
+       gave. Functions are found by the names that weft_register() gave them (program.h). */
+    WEFT_START_EXEC,
+
+    /* Forked from a snapshot of the program, made when the group or the pool is opened: what it
+       has loaded by then is there and need not be sent, and so is whatever has changed since
+       weft_init(): environment, limits, user. (Descriptors are not: see fd.h.) The program must
+       have one thread at that moment, or opening fails with -EBUSY; pools, running groups and
+       tasks have threads, so several such are opened before the first call is started. */
+    WEFT_START_FORK,
+} weft_start;
 
 typedef struct weft_options {
     /* For people to read; copied. Strands are called NAME-0, NAME-1 and so on. */
@@ -75,8 +96,35 @@ typedef struct weft_options {
     void (*on_error)(const weft_outcome *outcome, void *ctx);
     void *on_error_ctx;
 
+    /* Processes: all of the environment, "NAME=value" each, the last followed by NULL; copied.
+       NULL: as it was at weft_init(). */
+    const char *const *environment;
+
+    /* Processes: the working directory; copied. A relative one is relative to that of whoever
+       starts the worker. NULL: that itself. */
+    const char *directory;
+
+    /* Processes: the CPUs to run on, as the kernel writes them, "0-3,6"; copied. Those that do not
+       exist or are not allowed are passed over, but one must be left. NULL: as at weft_init().
+       Ignored by other kinds. */
+    const char *cpus;
+
+    /* Processes: how many bytes of memory a worker may take, beyond what it had when it was
+       started; 0: no limit. An allocation beyond it fails with ENOMEM, inside of the function.
+       Counted is private memory that may be written, when it is mapped and not when it is touched:
+       the heap, stacks of threads and tasks, mmap(). Not counted are shared memory, the first
+       thread's stack, files that are only read, and the programs that the worker starts, which have
+       the limit (RLIMIT_DATA) for themselves. A limit that the program has already stays. */
+    uint64_t memory_bytes_max;
+
+    /* Processes: added to the niceness that the program had at weft_init(), -39 to 39; less than 0
+       needs a privilege. Ignored by other kinds. */
+    int32_t niceness;
+
+    weft_start start;
+
     /* Zero. */
-    uint64_t reserved[9];
+    uint64_t reserved[4];
 } weft_options;
 
 WEFT_END

@@ -36,10 +36,12 @@ WEFT_BEGIN
  * Opens a pool. Kind serial has no workers: each call runs at once in the strand that submits it,
  * one at a time.
  * Returns  0 and *ret_pool, to be closed; -EINVAL: no such kind, more than 4096 workers, reserved
- *          words set; -ENOTSUP: a promise that the kind cannot keep; -EFAULT: enter, leave or
- *          context could not be seen by the workers; -ENOTCONN: processes without weft_init();
+ *          words set, or an option that makes no sense (a name in environment without "=", cpus
+ *          that are no list); -ENOTSUP: a promise that the kind cannot keep; -EFAULT: enter, leave
+ *          or context could not be seen by the workers; -ENOTCONN: processes without weft_init();
  *          -EAGAIN: the system has no room for the workers' threads; -EMSGSIZE: a context of more
- *          than 1 GiB; -ENOMEM.
+ *          than 1 GiB; -EBUSY, -EPIPE, -EMFILE: WEFT_START_FORK with several threads, or without
+ *          room for it; -ENOMEM.
  * Blocks   no: workers open on their own.
  */
 int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *options) WEFT_USE;
@@ -63,7 +65,11 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
  *
  * out: NULL for none, or room for count results of out_bytes each, zeroed first; with WEFT_BYTES an
  * array of weft_bytes, to be freed by weft_bytes_free(); with WEFT_STRING an array of char *, each
- * to be freed by free(). A call that gave no result leaves zeroes, or NULL.
+ * to be freed by free(). A call that gave no result leaves zeroes, or NULL. Results of fixed size
+ * whose array lies in shared memory (program.h) are different: no kind clears them, so that
+ * call->ret holds what the array held, and what a call leaves there stays, however it ends.
+ *
+ * Arrays that lie in shared memory are worked on in place by processes, too: nothing is copied.
  *
  * outcomes: NULL, or room for count outcomes.
  */

@@ -32,6 +32,7 @@
 #define or_relaxed(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define or_seq_cst(p, v)    __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define and_relaxed(p, v)   __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)
+#define and_release(p, v)   __atomic_fetch_and((p), (v), __ATOMIC_RELEASE)
 
 #define cas_relaxed(p, expected, desired)                                                          \
     __atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_RELAXED,               \

@@ -30,7 +30,8 @@ static const char *own_words(int error)
     case EDEADLK:
         return "would wait for itself for ever";
     case EFAULT:
-        return "not visible to the child: pointer or function outside what the child shares";
+        return "not visible to the child: pointer or function outside what the child shares, or a "
+               "function that was not registered";
     case ENODATA:
         return "nothing left";
     case ENOTSUP:

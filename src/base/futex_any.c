@@ -55,7 +55,7 @@ bool futex_changed(const struct futex_place *places, size_t n)
     return false;
 }
 
-static int wait_slice(const struct futex_place *first, weft_deadline deadline)
+static int wait_on_first(const struct futex_place *first, weft_deadline deadline)
 {
     struct timespec until = as_time(deadline);
     long rc = syscall(SYS_futex, first->word, FUTEX_WAIT_BITSET, (uint32_t)first->value, &until,
@@ -67,7 +67,7 @@ static int wait_in_slices(const struct futex_place *places, size_t n, weft_deadl
 {
     while (!futex_changed(places, n)) {
         weft_deadline slice = weft_sooner(deadline, weft_after(SLICE_NS));
-        if (wait_slice(&places[0], slice) == 0)
+        if (wait_on_first(&places[0], slice) == 0)
             return 0;
         if (slice.ns >= deadline.ns)
             return -ETIMEDOUT;
@@ -78,6 +78,8 @@ static int wait_in_slices(const struct futex_place *places, size_t n, weft_deadl
 static int wait_once(const struct futex_place *places, size_t n, weft_deadline deadline)
 {
     struct timespec at, *until = NULL;
+    if (n == 1)
+        return wait_on_first(places, deadline);
     if (load_relaxed(&waitv_is_missing)) /* relaxed: see above */
         return wait_in_slices(places, n, deadline);
     if (deadline.ns != INT64_MAX) {

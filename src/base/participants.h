@@ -28,13 +28,14 @@ enum { PARTICIPANT_SLOT_BITS = 13, PARTICIPANT_GENERATION_BITS = 16, PARTICIPANT
 
 struct participant {
     uint32_t state; /* atomic: the generation, and in the lowest bit whether it lives */
-    int32_t pid;    /* valid while it lives; for participants_bury_others() */
+    int32_t pid;    /* valid while it lives, as is the next; for participants_bury_family() */
+    int32_t parent; /* the zygote */
 };
 
 /* In the header of the shared range; zero at first. */
 struct participants {
     uint32_t epoch __attribute__((aligned(64))); /* atomic: changes with every death */
-    uint32_t next __attribute__((aligned(64)));  /* the zygote's: where it looks for a free slot */
+    uint32_t next __attribute__((aligned(64)));  /* atomic: where a free slot is looked for */
     struct participant slots[PARTICIPANTS_MAX];
 };
 
@@ -58,9 +59,13 @@ bool participant_is_dead(uint32_t number);
  */
 void participants_open(struct participants *table);
 
+/* The same where the table is in use, and this process has a number in it: it has mapped the range
+ * anew. */
+void participants_adopt(struct participants *table, uint32_t number);
+
 /*
- * Takes a slot for a process to be. By the program before it forks the zygote, then by the zygote
- * alone. Returns its number; 0: PARTICIPANTS_MAX live.
+ * Takes a slot for a process to be. By the program before it forks the zygote, then by zygotes.
+ * Returns its number; 0: PARTICIPANTS_MAX live.
  */
 uint32_t participant_add(void);
 
@@ -71,9 +76,10 @@ void participant_become(uint32_t number);
 void participant_bury(uint32_t number);
 
 /*
- * In the program, when the zygote has died, and with it all its children: buries them in its stead,
- * each when has_ended(pid) says so. In another process it does nothing: that is about to end, too.
+ * In the program, when a zygote has died, and with it all its children: buries them in its stead,
+ * once they have ended. The zygote is known by one of its children; nothing is done if that is
+ * buried already. In another process it does nothing: that is about to end, too.
  */
-void participants_bury_others(bool (*has_ended)(pid_t pid));
+void participants_bury_family(pid_t child, void (*wait_for_end)(pid_t pid));
 
 #endif

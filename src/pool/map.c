@@ -20,7 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool/pool.h"
+#include "base/shared_range.h"
+#include "pool/map.h"
 
 enum { SLOTS_PER_WORKER = 2, SLOTS_MAX = 4096 };
 
@@ -39,38 +40,20 @@ struct map {
     struct signal changed; /* raised under the lock: a slot is idle, or stop was set */
 };
 
-static bool is_word(size_t bytes)
-{
-    return bytes >= WEFT_BYTES;
-}
-
-static size_t item_size(size_t bytes)
-{
-    if (bytes == WEFT_BYTES)
-        return sizeof(weft_bytes);
-    return is_word(bytes) ? sizeof(void *) : bytes;
-}
-
 static const char *item(const weft_map *spec, size_t index)
 {
-    return spec->in ? (const char *)spec->in + index * item_size(spec->in_bytes) : NULL;
+    return spec->in ? (const char *)spec->in + index * map_stride(spec->in_bytes) : NULL;
 }
 
-static char *result(const weft_map *spec, size_t index)
+int map_parse_item(weft_pool *pool, weft_fn *fn, const weft_map *spec, size_t index,
+                   struct argument *ret)
 {
-    return (char *)spec->out + index * item_size(spec->out_bytes);
-}
-
-/* What the call for an item gets, in place. 0; -EINVAL, -EFAULT, -EMSGSIZE. */
-static int parse_item(struct map *map, size_t index, struct argument *ret)
-{
-    const weft_map *spec = map->spec;
     const void *arg = item(spec, index);
     if (!arg && spec->in_bytes)
         return -EINVAL;
     if (spec->in_bytes == WEFT_STRING || spec->in_bytes == WEFT_POINTER)
         arg = *(const void *const *)arg;
-    return argument_parse(ret, &map->pool->runner, map->fn, arg, spec->in_bytes);
+    return argument_parse(ret, &pool->runner, fn, arg, spec->in_bytes);
 }
 
 static int check(struct map *map)
@@ -83,25 +66,26 @@ static int check(struct map *map)
         return -EINVAL;
     if (!map->fn || (spec->out && (spec->out_bytes == WEFT_POINTER || !spec->out_bytes)))
         return -EINVAL;
-    if (!is_word(spec->in_bytes) && spec->in_bytes > CALL_BYTES_MAX)
+    if (!map_is_word(spec->in_bytes) && spec->in_bytes > CALL_BYTES_MAX)
         return -EINVAL;
-    if (!is_word(spec->out_bytes) && spec->out_bytes > CALL_BYTES_MAX)
+    if (!map_is_word(spec->out_bytes) && spec->out_bytes > CALL_BYTES_MAX)
         return -EINVAL;
     for (size_t i = 0; i < spec->count; i++) {
         struct argument argument;
-        int rc = parse_item(map, i, &argument);
+        int rc = map_parse_item(map->pool, map->fn, spec, i, &argument);
         if (rc < 0)
             return rc;
-        if (!is_word(spec->in_bytes))
+        if (!map_is_word(spec->in_bytes))
             break; /* all are alike */
     }
     return 0;
 }
 
-static void clear_results(const weft_map *spec)
+static void clear_results(const weft_map *spec, bool fixed_too)
 {
-    if (spec->out)
-        memset(spec->out, 0, spec->count * item_size(spec->out_bytes));
+    bool fixed = !map_is_word(spec->out_bytes);
+    if (spec->out && (!fixed || (fixed_too && !is_shared(spec->out))))
+        memset(spec->out, 0, spec->count * map_stride(spec->out_bytes));
     if (spec->outcomes)
         memset(spec->outcomes, 0, spec->count * sizeof *spec->outcomes);
 }
@@ -114,17 +98,17 @@ static void store(const weft_map *spec, weft_future *future)
     if (spec->outcomes)
         spec->outcomes[index] = future->outcome;
     if (spec->out && spec->out_bytes == WEFT_BYTES) {
-        *(weft_bytes *)result(spec, index) = (weft_bytes){ call->result, call->result_bytes };
+        *(weft_bytes *)map_result(spec, index) = (weft_bytes){ call->result, call->result_bytes };
         call->result = NULL;
     } else if (spec->out && spec->out_bytes == WEFT_STRING) {
-        *(char **)result(spec, index) = call->result;
+        *(char **)map_result(spec, index) = call->result;
         call->result = NULL;
-    } else if (spec->out && future->outcome.how != WEFT_DONE) {
+    } else if (spec->out && future->outcome.how != WEFT_DONE && !is_shared(spec->out)) {
         memset(call->pub.ret, 0, call->pub.ret_bytes); /* what it left half done */
     }
 }
 
-static void mark_unstarted(const weft_map *spec, size_t index)
+void map_mark_unstarted(const weft_map *spec, size_t index)
 {
     if (!spec->outcomes)
         return;
@@ -142,14 +126,14 @@ static bool load(struct map *map, weft_future *slot)
         return false;
     size_t index = map->next++;
     map->running++;
-    (void)parse_item(map, index, &argument); /* was checked */
+    (void)map_parse_item(map->pool, map->fn, spec, index, &argument); /* was checked */
     future_rearm(slot);
     slot->call.pub.index = index;
     slot->call.pub.arg = argument.pointer ? NULL : argument.bytes;
     slot->call.pub.arg_bytes = argument.size;
     slot->call.pub.pointer = argument.pointer;
-    if (spec->out && !is_word(spec->out_bytes)) {
-        slot->call.pub.ret = result(spec, index);
+    if (spec->out && !map_is_word(spec->out_bytes)) {
+        slot->call.pub.ret = map_result(spec, index);
         slot->call.pub.ret_bytes = spec->out_bytes;
     }
     return true;
@@ -159,7 +143,7 @@ static bool load(struct map *map, weft_future *slot)
 static void unload(struct map *map, const weft_future *slot, int error)
 {
     weft_lock_lock(&map->lock);
-    mark_unstarted(map->spec, slot->call.pub.index);
+    map_mark_unstarted(map->spec, slot->call.pub.index);
     map->running--;
     map->stop = map->stop ? map->stop : error;
     signal_raise(&map->changed, 1);
@@ -327,10 +311,21 @@ static int wait_all(struct map *map, weft_deadline deadline, unsigned flags)
     return signal_wait(&map->changed, attempt_all, &await, deadline, flags);
 }
 
+static int over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec,
+                          weft_deadline deadline)
+{
+    pool_count_in(pool);
+    int rc = map_over_processes(pool, fn, spec, deadline);
+    pool_count_out(pool);
+    return rc;
+}
+
 int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadline deadline)
 {
     struct map map = {
-        .owner = { on_ended, pool->options.on_error, pool->options.on_error_ctx },
+        .owner = { .ended = on_ended,
+                   .on_error = pool->options.on_error,
+                   .on_error_ctx = pool->options.on_error_ctx },
         .pool = pool,
         .spec = spec,
         .fn = fn,
@@ -338,9 +333,11 @@ int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadl
     int rc = check(&map);
     if (rc < 0)
         return rc;
-    clear_results(spec);
+    clear_results(spec, !pool->crew); /* a crew clears those of fixed size itself */
     if (!spec->count)
         return 0;
+    if (pool->crew)
+        return over_processes(pool, fn, spec, deadline);
     pool_count_in(pool);
     rc = make_slots(&map);
     if (rc == 0) {
@@ -353,7 +350,7 @@ int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadl
         rc = map.stop ? map.stop : map.failed ? -ECHILD : 0;
     }
     for (size_t i = map.next; i < spec->count; i++)
-        mark_unstarted(spec, i);
+        map_mark_unstarted(spec, i);
     free_slots(&map);
     pool_count_out(pool);
     return rc;

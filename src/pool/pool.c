@@ -21,8 +21,8 @@
 #include <stdlib.h>
 
 #include "base/cpus.h"
+#include "pool/crew.h"
 #include "pool/pool.h"
-#include "process/process.h"
 #include "strand/self.h"
 
 enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
@@ -134,14 +134,6 @@ static weft_future *take(weft_pool *pool)
     if (taking.future)
         signal_raise(&pool->room, 1);
     return taking.future;
-}
-
-bool pool_is_terminated(weft_pool *pool)
-{
-    weft_lock_lock(&pool->lock);
-    bool terminated = pool->terminated;
-    weft_lock_release(&pool->lock);
-    return terminated;
 }
 
 static bool is_closing(weft_pool *pool)
@@ -331,14 +323,6 @@ int pool_requeue(weft_pool *pool, weft_future *future)
     return 0;
 }
 
-static int admit(struct runner *runner, weft_fn *fn, const void *pointer)
-{
-    weft_pool *pool = (weft_pool *)runner;
-    if (pool->kind != WEFT_PROCESSES)
-        return 0;
-    return process_sees_code((const void *)fn) && process_sees_memory(pointer) ? 0 : -EFAULT;
-}
-
 static void forget(struct runner *runner, weft_future *future)
 {
     weft_pool *pool = (weft_pool *)runner;
@@ -348,7 +332,6 @@ static void forget(struct runner *runner, weft_future *future)
 
 static const struct runner_ops pool_ops = {
     .start = start,
-    .admit = admit,
     .help = help,
     .forget = forget,
 };
@@ -372,18 +355,6 @@ static void on_ended(struct future_owner *owner, weft_future *future)
 {
     future_unref(future);
     pool_count_out(CONTAINER(owner, weft_pool, owner));
-}
-
-static int check_processes(const weft_options *options)
-{
-    if (!process_available())
-        return -ENOTCONN;
-    bool context_seen =
-        options->context_bytes != WEFT_POINTER || process_sees_memory(options->context);
-    return context_seen && process_sees_code((const void *)options->enter) &&
-                   process_sees_code((const void *)options->leave)
-               ? 0
-               : -EFAULT;
 }
 
 static int start_worker(weft_pool *pool, struct worker *worker)
@@ -427,7 +398,6 @@ static int start_workers(weft_pool *pool)
 
 static int open_kind(weft_pool *pool)
 {
-    int rc = 0;
     switch (pool->kind) {
     case WEFT_SERIAL:
         pool->runner.ops = &pool_serial_ops;
@@ -438,11 +408,9 @@ static int open_kind(weft_pool *pool)
         pool->backend = &threads_backend;
         break;
     case WEFT_PROCESSES:
-        pool->backend = &processes_backend;
-        rc = check_processes(&pool->options);
-        break;
+        return pool_processes_open(pool);
     }
-    return rc < 0 ? rc : start_workers(pool);
+    return start_workers(pool);
 }
 
 static void fill_in(weft_options *options, weft_kind kind)
@@ -464,8 +432,9 @@ int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *opt
     fill_in(&pool->options, kind);
     pool->kind = kind;
     pool->runner.ops = &pool_ops;
-    pool->owner =
-        (struct future_owner){ on_ended, pool->options.on_error, pool->options.on_error_ctx };
+    pool->owner = (struct future_owner){ .ended = on_ended,
+                                         .on_error = pool->options.on_error,
+                                         .on_error_ctx = pool->options.on_error_ctx };
     list_init(&pool->queue);
     rc = pool->options.workers > WORKERS_MAX || pool->options.pool ? -EINVAL : open_kind(pool);
     if (rc < 0)
@@ -534,6 +503,10 @@ static void stop(weft_pool *pool, bool terminate)
 
 void weft_pool_terminate(weft_pool *pool)
 {
+    if (pool->crew) {
+        crew_terminate(pool->crew);
+        return;
+    }
     stop(pool, true);
     for (;;) {
         weft_lock_lock(&pool->lock);
@@ -565,8 +538,11 @@ void weft_pool_close(weft_pool *pool)
 {
     if (!pool)
         return;
-    stop(pool, false);
-    if (pool->kind != WEFT_SERIAL)
+    if (pool->crew)
+        crew_close(pool->crew);
+    else
+        stop(pool, false);
+    if (pool->kind != WEFT_SERIAL && !pool->crew)
         join_workers(pool);
     /* For calls that another strand is running (kind serial) or just cancelling. */
     (void)signal_wait(&pool->drained, attempt_drained, pool, WEFT_FOREVER, PARK_SHIELDED);

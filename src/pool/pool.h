@@ -3,10 +3,9 @@
  * pool/pool.h: what the files of this room share: the pool, its workers, and the door between the
  * pool and its back ends.
  *
- * A pool is a queue of futures and a set of workers that take from it. Every worker is a thread of
- * this process; what kind of pool it is shows only in what that thread does with a call: run it
- * itself (threads.c), or have a process run it and watch over that (processes.c). Kind serial has
- * no workers: its runner is serial.c.
+ * A pool of threads or tasks is a queue of futures and a set of workers that take from it. A pool
+ * of processes is a crew (crew.h), and has none of that. Kind serial has no workers: its runner is
+ * serial.c.
  */
 #ifndef WEFT_POOL_POOL_H
 #define WEFT_POOL_POOL_H
@@ -20,6 +19,7 @@
 #include "strand/thread.h"
 #include "sync/signal.h"
 
+struct crew;
 struct worker;
 
 /* Why a worker could not open. */
@@ -44,7 +44,6 @@ struct pool_backend {
 };
 
 extern const struct pool_backend threads_backend;
-extern const struct pool_backend processes_backend;
 
 /* A call that a worker runs: on the stack of whoever runs it. */
 struct running {
@@ -60,7 +59,6 @@ struct worker {
     bool lost;               /* own: what ran its calls is gone; it must be opened again */
     const char *middle;      /* own: of the stack that it runs on; NULL: not known */
     void *state;             /* own: what enter gave (serial, threads) */
-    struct process *process; /* own: runs its calls (processes) */
     struct running *running; /* guarded by the pool's lock: what it runs, innermost first */
 };
 
@@ -71,6 +69,7 @@ struct weft_pool {
     weft_kind kind;
     weft_options options;
     const struct pool_backend *backend;
+    struct crew *crew; /* kind processes: instead of all that workers need */
     struct worker *workers;
     struct thread_set threads; /* its workers, but of kind tasks */
     struct task_set tasks;     /* the workers of kind tasks */
@@ -95,9 +94,6 @@ struct weft_pool {
  */
 bool pool_begin(struct worker *worker, weft_future *future);
 
-/* Whether the pool was terminated: nobody waits for what its workers are about to do. */
-bool pool_is_terminated(weft_pool *pool);
-
 /* Runs and ends a future on a worker. Takes the runner's reference. */
 void pool_run(struct worker *worker, weft_future *future);
 
@@ -118,6 +114,10 @@ void pool_fail(weft_future *future, const struct open_failure *failure);
  * reference. Returns 0; -EPIPE: closing. Never waits. Not for kind serial.
  */
 int pool_requeue(weft_pool *pool, weft_future *future);
+
+/* Kind processes (processes.c). */
+extern const struct runner_ops pool_processes_ops;
+int pool_processes_open(weft_pool *pool);
 
 /* Kind serial (serial.c). */
 extern const struct runner_ops pool_serial_ops;

@@ -1,159 +1,205 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool/processes.c: the back end whose workers are processes. Each worker's thread owns one and
- * sends it one call at a time, so that when it dies it is known which call it was running: that
- * call has crashed, or is tried again on a fresh process, and nothing else is touched. A process
- * may also die between two calls; then the second has not begun, and goes to a fresh process.
+ * pool/processes.c: the pool of processes, as those see it who submit calls and wait for them. What
+ * it does with them is the crew's affair (crew.h).
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "pool/pool.h"
-#include "process/remote.h"
+#include "pool/processes.h"
+#include "sync/event.h"
 
-enum { UNBEGUN_MAX = 8 };
-
-#define TERMINATED_LOOK_NS (100 * WEFT_MS)
-
-static void say(struct open_failure *failure, int error, const char *what, const char *detail)
+static struct crew *crew_of(struct runner *runner)
 {
-    failure->error = error;
-    snprintf(failure->text, sizeof failure->text, "%s: %.120s", what, detail);
+    return ((weft_pool *)runner)->crew;
 }
 
-/* Waits for enter, which may take as long as it likes, unless the pool is terminated meanwhile. */
-static int wait_for_enter(struct worker *worker, struct process_result *ret_failed)
+/* ---- submitting */
+
+static bool has_room(void *ctx)
 {
-    int rc;
-    do
-        rc = process_ready(worker->process, ret_failed, weft_after(TERMINATED_LOOK_NS));
-    while (rc == -ETIMEDOUT && !pool_is_terminated(worker->pool));
-    return rc;
+    struct crew *crew = ctx;
+    return crew->submitted.count < crew->options->backlog_max || crew->closing || !crew->usable;
 }
 
-/* Waits for enter. 0; or why the process cannot be used. */
-static int make_ready(struct worker *worker, struct open_failure *ret_failure)
+static void arm_room(void *ctx, struct park_node *node)
 {
-    struct process *process = worker->process;
-    struct process_result failed;
-    struct process_end end;
-    char how[100];
-    int rc = wait_for_enter(worker, &failed);
-    switch (rc) {
-    case 0:
-        return 0;
-    case -ECHILD:
-        say(ret_failure, failed.status, "a worker could not enter",
-            failed.text[0] ? failed.text : weft_strerror(failed.status));
-        free(failed.result); /* enter may have returned something, too */
-        return failed.status;
-    case -EPIPE:
-        if (process_wait(process, &end, WEFT_FOREVER) < 0)
-            end = (struct process_end){ .signal = SIGKILL }; /* it went with the zygote */
-        remote_describe(&end, how, sizeof how);
-        say(ret_failure, -ECHILD, "a worker died before its first call", how);
-        return -ECHILD;
-    default:
-        say(ret_failure, rc, "a worker could not start", weft_strerror(rc));
+    struct crew *crew = ctx;
+    signal_arm(&crew->submitted.room, node);
+}
+
+/* Waits for room, under no lock. 0: look again; or an error. */
+static int make_room(struct crew *crew, weft_deadline deadline)
+{
+    const struct awaited room = { has_room, arm_room, crew };
+    int rc = deadline.ns > 0 ? crew_lead(crew, &room, deadline, 0) : -ETIMEDOUT;
+    if (rc != -EAGAIN)
         return rc;
-    }
+    struct park_node node;
+    signal_arm(&crew->submitted.room, &node);
+    weft_lock_lock(&crew->lock);
+    bool full = !has_room(crew);
+    weft_lock_release(&crew->lock);
+    rc = full ? park_wait(&node, 1, deadline, 0) : 0;
+    return rc < 0 && rc != -EAGAIN ? rc : 0;
 }
 
-static int open_process(struct worker *worker, struct open_failure *ret_failure)
+static int start(struct runner *runner, weft_future *future, weft_deadline deadline)
 {
-    const weft_options *options = &worker->pool->options;
-    char name[40];
-    snprintf(name, sizeof name, "%.20s-%u", options->name, worker->number);
-    int rc = process_open(&worker->process, &(struct process_options){
-                                                .name = name,
-                                                .context = options->context,
-                                                .context_bytes = options->context_bytes,
-                                                .enter = options->enter,
-                                                .leave = options->leave,
-                                            });
-    if (rc < 0) {
-        say(ret_failure, rc, "a worker could not start",
-            rc == -EPIPE ? "the process that starts them (the zygote) has died"
-                         : weft_strerror(rc));
-        worker->process = NULL;
-        return rc;
-    }
-    rc = make_ready(worker, ret_failure);
-    if (rc < 0) {
-        process_close(worker->process);
-        worker->process = NULL;
-    }
-    return rc;
-}
-
-/* Shielded: a call's cancellation must not reach the opening of the process for the next. */
-static int open_worker(struct worker *worker, struct open_failure *ret_failure)
-{
-    weft_scope shield;
-    weft_scope_enter(&shield, WEFT_FOREVER, WEFT_SHIELD);
-    int rc = open_process(worker, ret_failure);
-    weft_scope_leave(&shield);
-    return rc;
-}
-
-/*
- * True: the call goes to another process, which is there. It crashed its own and may be tried
- * again; or it has not begun, as its process had died before (if that happens again and again, it
- * counts as crashed).
- */
-static bool try_again(struct worker *worker, weft_future *future, const struct remote *remote,
-                      int *unbegun_times)
-{
-    struct open_failure failure;
-    weft_outcome *outcome = &future->outcome;
-    if (remote->fate != REMOTE_CRASHED)
-        return false;
-    bool unbegun = remote->unbegun && (*unbegun_times)++ < UNBEGUN_MAX;
-    if (!unbegun && outcome->attempts >= worker->pool->options.attempts_max)
-        return false;
-    if (future_cancel_asked(future) || open_worker(worker, &failure) < 0)
-        return false;
-    if (!unbegun)
-        future->call.pub.attempt = ++outcome->attempts;
-    return true;
-}
-
-static void run(struct worker *worker, weft_future *future)
-{
-    struct remote remote;
-    int unbegun_times = 0;
-    if (!pool_begin(worker, future))
-        return;
+    struct crew *crew = crew_of(runner);
+    struct submitted *submitted = &crew->submitted;
+    struct harvest harvest;
     for (;;) {
-        remote_run(&remote, worker->process, future, &worker->pool->options);
-        if (!remote.usable) {
-            process_close(worker->process);
-            worker->process = NULL;
+        crew_enter(crew);
+        bool closing = crew->closing, room = has_room(crew);
+        harvest_init(&harvest);
+        if (!closing && room) {
+            list_push_back(&submitted->futures, &future->queue_link);
+            submitted->count++;
+            crew_offer(crew, &submitted->source);
+            crew_drive(crew, &harvest);
         }
-        if (!try_again(worker, future, &remote, &unbegun_times))
-            break;
+        crew_leave(crew, &harvest);
+        if (closing)
+            return -EPIPE;
+        if (room)
+            return 0;
+        int rc = make_room(crew, deadline);
+        if (rc < 0)
+            return rc;
     }
-    worker->lost = !worker->process;
-    future_leave_strand(future);
-    remote_end(&remote, future);
 }
 
-static void close_worker(struct worker *worker)
+int processes_admit(const struct crew *crew, weft_fn *fn, const void *pointer)
 {
-    struct process_end end;
-    if (!worker->process)
-        return;
-    process_finish(worker->process);
-    (void)process_wait(worker->process, &end, weft_after(worker->pool->options.grace_ns));
-    process_close(worker->process); /* kills it if it has not ended by then */
-    worker->process = NULL;
+    bool seen = process_origin_sees_code(crew->origin, (const void *)fn);
+    return seen && process_sees_memory(pointer) ? 0 : -EFAULT;
 }
 
-const struct pool_backend processes_backend = {
-    .open = open_worker,
-    .run = run,
-    .close = close_worker,
-    .nests = false,
+static int admit(struct runner *runner, weft_fn *fn, const void *pointer)
+{
+    return processes_admit(crew_of(runner), fn, pointer);
+}
+
+/* ---- waiting */
+
+static bool has_ended(void *ctx)
+{
+    const weft_future *future = ctx;
+    return load_acquire(&future->state) == FUTURE_ENDED; /* pairs with future_end()'s release */
+}
+
+static void arm_ended(void *ctx, struct park_node *node)
+{
+    weft_future *future = ctx;
+    (void)event_arm(&future->ended, node);
+}
+
+int processes_wait(struct crew *crew, weft_future *future, weft_deadline deadline)
+{
+    const struct awaited end = { has_ended, arm_ended, future };
+    return crew_lead(crew, &end, deadline, 0);
+}
+
+static int wait_for(struct runner *runner, weft_future *future, weft_deadline deadline)
+{
+    return processes_wait(crew_of(runner), future, deadline);
+}
+
+/* ---- cancelling */
+
+/* The assignment of a future that is in a lane. Under the lock. */
+static struct assignment *find(struct crew *crew, const weft_future *future,
+                               struct member **ret_member)
+{
+    for (uint32_t i = 0; i < crew->members_count; i++) {
+        struct member *member = crew->members[i];
+        for (uint32_t k = member->head; k != member->tail; k++) {
+            struct assignment *what = &member->assignments[k % LANE_BATCHES];
+            *ret_member = member;
+            if (what->future == future)
+                return what;
+        }
+    }
+    return NULL;
+}
+
+static void unqueue(struct submitted *submitted, weft_future *future)
+{
+    list_remove(&future->queue_link);
+    submitted->count--;
+    signal_raise(&submitted->room, 1);
+}
+
+/* It was put back into the queue meanwhile: it need not begin. */
+static void cancel_queued(struct crew *crew, weft_future *future, struct harvest *harvest)
+{
+    if (!future_assign(future))
+        return; /* it has ended, or another ends it */
+    unqueue(&crew->submitted, future);
+    snprintf(future->call.text, sizeof future->call.text, "%s", "cancelled before it started");
+    harvest_future(harvest, future, WEFT_CANCELLED, -ECANCELED);
+}
+
+static void hold(struct runner *runner)
+{
+    crew_hold(crew_of(runner));
+}
+
+void processes_cancel(struct crew *crew, weft_future *future)
+{
+    struct harvest harvest;
+    struct member *member = NULL;
+    harvest_init(&harvest);
+    weft_lock_lock(&crew->lock);
+    struct assignment *what = find(crew, future, &member);
+    if (what)
+        collect_back(member, what, 0); /* if it has not begun it is in the queue now */
+    bool at_work = member && (member->state == MEMBER_READY || member->state == MEMBER_STARTING);
+    if (what && (what->future || crew->once) && at_work)
+        crew_stop_member(member, FATE_CANCELLED, crew->options->grace_ns);
+    else
+        cancel_queued(crew, future, &harvest);
+    crew_drive(crew, &harvest);
+    crew_leave(crew, &harvest);
+}
+
+static void cancel(struct runner *runner, weft_future *future)
+{
+    processes_cancel(crew_of(runner), future);
+}
+
+static void forget(struct runner *runner, weft_future *future)
+{
+    struct crew *crew = crew_of(runner);
+    weft_lock_lock(&crew->lock);
+    bool queued = !list_empty(&future->queue_link);
+    if (queued)
+        unqueue(&crew->submitted, future);
+    weft_lock_release(&crew->lock);
+    if (queued)
+        future_unref(future);
+}
+
+const struct runner_ops pool_processes_ops = {
+    .start = start,
+    .admit = admit,
+    .wait = wait_for,
+    .hold = hold,
+    .cancel = cancel,
+    .forget = forget,
 };
+
+/* ---- opening */
+
+int pool_processes_open(weft_pool *pool)
+{
+    const weft_options *options = &pool->options;
+    if (!process_available())
+        return -ENOTCONN;
+    if (options->context_bytes == WEFT_POINTER && !process_sees_memory(options->context))
+        return -EFAULT;
+    pool->runner.ops = &pool_processes_ops;
+    return crew_open(&pool->crew, options, options->workers);
+}

@@ -7,6 +7,7 @@
 #define WEFT_PROCESS_BLOCK_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct msghdr;
 
@@ -25,5 +26,13 @@ void block_until(int fd, int events);
  * Returns  0; -EPIPE: nobody reads any more; else -errno, but not -EINTR.
  */
 int block_send(int fd, const struct msghdr *message, int flags);
+
+/*
+ * Receives a datagram of n bytes, and the descriptor that may come with it.
+ * Returns  how many bytes came (0: nobody can send any more), with *ret_fd (-1: none; else 3 or
+ *          more, close-on-exec), and *ret_truncated: there was one, and no room for it; -ENOMEM and
+ *          what else recvmsg() returns.
+ */
+ssize_t block_receive(int fd, void *bytes, size_t n, int *ret_fd, bool *ret_truncated);
 
 #endif

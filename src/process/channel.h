@@ -9,29 +9,38 @@
 #include <weft/call.h>
 #include <weft/time.h>
 
+#include "process/surroundings.h"
+
 enum channel_type {
-    CHANNEL_STARTED = 1, /* child: it exists. value: its pid; carries its pidfd */
-    CHANNEL_FAILED,      /* zygote: it does not. value: the error, positive */
-    CHANNEL_SETUP,       /* owner: setup_head, body: the context */
-    CHANNEL_READY,       /* child: result_head of enter */
-    CHANNEL_CALL,        /* owner: call_head, body: the argument */
-    CHANNEL_RESULT,      /* child: result_head, body: the result */
-    CHANNEL_END,         /* zygote: the child was reaped. value: its wait status */
+    CHANNEL_STARTED = 1,  /* child: it exists. value: its pid; carries its pidfd */
+    CHANNEL_FAILED,       /* zygote: it does not. value: the error, positive */
+    CHANNEL_SURROUNDINGS, /* owner: surroundings_head, body: its strings; or left out */
+    CHANNEL_SETUP,        /* owner: setup_head, body: the context */
+    CHANNEL_READY,        /* child: result_head of enter */
+    CHANNEL_CALL,         /* owner: call_head, body: the argument */
+    CHANNEL_RESULT,       /* child: result_head, body: the result */
+    CHANNEL_BELL,         /* child: there is news in its lane */
+    CHANNEL_ANSWER,       /* zygote, to another request than for a process. value, descriptor */
+    CHANNEL_END,          /* zygote: the child was reaped. value: its wait status */
 };
 
-/* What a message starts with, fixed per type. Functions travel as addresses: both sides are forks
- * of one image. Sizes are multiples of 16, which aligns the body behind them. */
+struct lane;
+
+/* What a message starts with, fixed per type. Sizes are multiples of 16, which aligns the body
+ * behind them. */
 struct setup_head {
-    int (*enter)(weft_call *, void **);
-    void (*leave)(void *);
-    void *context;   /* the pointer, if has_body is not set */
-    uint32_t *begun; /* shared: set when a call begins; may be NULL */
-    uint64_t has_body, unused;
+    uint64_t enter, leave; /* words of code.h, as is call_head's fn */
+    void *context;         /* the pointer, if has_body is not set */
+    uint32_t *begun;       /* shared: set when a call begins; may be NULL */
+    struct lane *lane;     /* shared: by which calls come; NULL: by the channel */
+    uint64_t has_body;
+    uint64_t memory_bytes_max; /* 0: no limit */
+    uint64_t unused;
     char name[16];
 };
 
 struct call_head {
-    weft_fn *fn;
+    uint64_t fn;
     void *pointer;
     uint64_t index;
     uint64_t ret_bytes;
@@ -48,6 +57,7 @@ struct result_head {
 };
 
 union channel_head {
+    struct surroundings_head surroundings;
     struct setup_head setup;
     struct call_head call;
     struct result_head result;

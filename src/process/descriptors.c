@@ -41,6 +41,8 @@ static int close_by_range(const int keep[], size_t n)
 {
     unsigned first = 3;
     for (size_t i = 0; i < n; i++) {
+        if (keep[i] < (int)first)
+            continue;
         if (close_range_of(first, (unsigned)keep[i] - 1) < 0)
             return -errno;
         first = (unsigned)keep[i] + 1;
@@ -78,6 +80,13 @@ int descriptors_raise(int fd)
     int error = errno;
     close(fd);
     return raised < 0 ? -error : raised;
+}
+
+void descriptors_silence(int null)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fd != null)
+            (void)dup2(null, fd);
 }
 
 void descriptors_close(int fd)

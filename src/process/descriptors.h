@@ -7,8 +7,9 @@
 
 /*
  * Closes every descriptor but 0 to 2 and those listed (n of them, in any order, the list is sorted;
- * none below 3). What of 0 to 2 is not open is opened to /dev/null, so that no descriptor that is
- * made later takes its place and receives what somebody prints.
+ * none of 0 to 2; negative ones stand for nothing, and one may be there twice). What of 0 to 2 is
+ * not open is opened to /dev/null, so that no descriptor that is made later takes its place and
+ * receives what somebody prints.
  */
 void descriptors_keep(int keep[], size_t n);
 
@@ -17,6 +18,9 @@ void descriptors_keep(int keep[], size_t n);
  * Returns  the descriptor; -errno, and fd is closed. A negative fd is passed through.
  */
 int descriptors_raise(int fd);
+
+/* Has standard input, output and error go where fd, which is /dev/null, goes. */
+void descriptors_silence(int null);
 
 /* Closes it if it is one (not negative). */
 void descriptors_close(int fd);

@@ -15,48 +15,58 @@
 #include "process/image.h"
 #include "process/process.h"
 
-struct range {
+struct code_range {
     uintptr_t begin, end;
 };
 
-static struct range *ranges; /* constant after weft_init(), never freed */
-static size_t count;
+static struct images known; /* constant after weft_init(), never freed */
 
 /* Counts the executable segments of an image, and writes them if there is an array. */
-static int note_image(struct dl_phdr_info *info, size_t size, void *array)
+static int list_image(struct dl_phdr_info *info, size_t size, void *ctx)
 {
     (void)size;
-    struct range *ret = array;
+    struct images *ret = ctx;
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
         if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X))
             continue;
         uintptr_t begin = info->dlpi_addr + segment->p_vaddr;
-        if (ret)
-            ret[count] = (struct range){ begin, begin + segment->p_memsz };
-        count++;
+        if (ret->ranges)
+            ret->ranges[ret->count] = (struct code_range){ begin, begin + segment->p_memsz };
+        ret->count++;
     }
     return 0;
 }
 
 /* Nothing is loaded between the two passes: the process has one thread. */
+int images_list(struct images *ret)
+{
+    struct images images = { NULL, 0 };
+    dl_iterate_phdr(list_image, &images);
+    images.ranges = malloc((images.count + 1) * sizeof *images.ranges);
+    if (!images.ranges)
+        return -ENOMEM;
+    images.count = 0;
+    dl_iterate_phdr(list_image, &images);
+    *ret = images;
+    return 0;
+}
+
+bool images_hold(const struct images *images, const void *address)
+{
+    uintptr_t a = (uintptr_t)address;
+    for (size_t i = 0; i < images->count; i++)
+        if (a >= images->ranges[i].begin && a < images->ranges[i].end)
+            return true;
+    return !address;
+}
+
 int image_note(void)
 {
-    count = 0;
-    dl_iterate_phdr(note_image, NULL);
-    ranges = malloc((count + 1) * sizeof *ranges);
-    if (!ranges)
-        return -ENOMEM;
-    count = 0;
-    dl_iterate_phdr(note_image, ranges);
-    return 0;
+    return images_list(&known);
 }
 
 bool process_sees_code(const void *address)
 {
-    uintptr_t a = (uintptr_t)address;
-    for (size_t i = 0; i < count; i++)
-        if (a >= ranges[i].begin && a < ranges[i].end)
-            return true;
-    return !address;
+    return images_hold(&known, address);
 }

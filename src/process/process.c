@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,8 +29,11 @@
 
 #include "base/atomic.h"
 #include "base/participants.h"
+#include "process/ask.h"
 #include "process/channel.h"
+#include "process/code.h"
 #include "process/descriptors.h"
+#include "process/origin.h"
 #include "process/process.h"
 #include "process/zygote.h"
 #include "strand/call.h"
@@ -44,9 +48,13 @@ struct process {
     enum state state;
     struct process_end end; /* if ENDED */
     bool ready;
+    bool by_number;  /* how functions travel to it (code.h); constant */
+    int control;     /* of the zygote that was asked: borrowed, constant */
     uint32_t *begun; /* shared with the process: whether it has begun a call; NULL: no memory */
-    int pidfd;       /* constant after process_open() */
+    int pidfd;       /* constant once it has started, as is pid */
     pid_t pid;
+    struct process_options options; /* what is borrowed: until it has started */
+    char name[16];
 };
 
 static void note_end(struct process *process, int status)
@@ -58,14 +66,13 @@ static void note_end(struct process *process, int status)
         process->end = (struct process_end){ .exit_code = WEXITSTATUS(status) };
 }
 
-/* Of a process that has lost its zygote, and so has been killed. Returns true. */
-static bool wait_for_death(pid_t pid)
+/* Of a process that is known to be on its way. */
+static void wait_for_death(pid_t pid)
 {
     struct pollfd end = { .fd = descriptors_of_process(pid), .events = POLLIN };
     while (end.fd >= 0 && poll(&end, 1, -1) < 0 && errno == EINTR)
         ;
     descriptors_close(end.fd);
-    return true;
 }
 
 /* Receives the next message. Returns 0; -EPIPE: it has ended or is lost; or as channel_receive().
@@ -77,7 +84,7 @@ static int receive(struct process *process, const weft_deadline *deadline)
     int rc = channel_receive(&process->channel, deadline);
     if (rc == -EPIPE) {
         process->state = LOST;
-        participants_bury_others(wait_for_death);
+        participants_bury_family(process->pid, wait_for_death);
     } else if (rc == 0 && process->channel.first.type == CHANNEL_END) {
         note_end(process, (int)process->channel.first.value);
         rc = -EPIPE;
@@ -88,14 +95,14 @@ static int receive(struct process *process, const weft_deadline *deadline)
 /* ---- start */
 
 /* Makes the pair of sockets and asks the zygote. Returns our end or -errno. */
-static int ask_for_process(void)
+static int open_channel(int control)
 {
     int ends[2], bytes = SOCKET_BYTES;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
     for (int i = 0; i < 2; i++)
         setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    int rc = zygote_ask(ends[1]);
+    int rc = ask_for_process(control, ends[1]);
     close(ends[1]);
     if (rc < 0) {
         close(ends[0]);
@@ -104,48 +111,72 @@ static int ask_for_process(void)
     return descriptors_raise(ends[0]);
 }
 
-/* Waits until the process says that it exists, or the zygote that it does not. */
-static int receive_start(struct process *process)
+/* The process has said that it exists. */
+static int take_start(struct process *process)
 {
     struct channel *channel = &process->channel;
-    int rc = receive(process, NULL);
-    if (rc < 0) {
-        if (process->state == ENDED)
-            return -EAGAIN; /* it was killed at once: by the system, for want of memory */
-        return zygote_alive() ? -EMFILE : -EPIPE; /* alive: it had no descriptor for the channel */
-    }
-    if (channel->first.type == CHANNEL_FAILED)
-        return -(int)channel->first.value;
     process->pid = (pid_t)channel->first.value;
     process->pidfd = channel->passed_fd;
     channel->passed_fd = -1;
     return process->pidfd < 0 ? -EMFILE : 0;
 }
 
-/* A process that dies of it is found dead by what comes next. */
-static int send_setup(struct process *process, const struct process_options *options)
+/* Why nothing was heard of it. */
+static int why_not_started(const struct process *process)
 {
+    if (process->state == ENDED)
+        return -EAGAIN; /* it was killed at once: by the system, for want of memory */
+    return zygote_alive(process->control)
+               ? -EMFILE
+               : -EPIPE; /* alive: it had no descriptor for the channel */
+}
+
+/* Waits until the process says that it exists, or the zygote that it does not. */
+static int receive_start(struct process *process)
+{
+    if (receive(process, NULL) < 0)
+        return why_not_started(process);
+    if (process->channel.first.type == CHANNEL_FAILED)
+        return -(int)process->channel.first.value;
+    return take_start(process);
+}
+
+/* What comes before the setup. */
+static int send_surroundings(struct process *process, const struct surroundings *all)
+{
+    return channel_send(process->channel.fd, CHANNEL_SURROUNDINGS, &all->head, sizeof all->head,
+                        all->body, all->body_bytes);
+}
+
+/* A process that dies of it is found dead by what comes next. */
+static int send_setup(struct process *process)
+{
+    const struct process_options *options = &process->options;
+    const struct process_origin *origin = options->origin;
     bool has_body = options->context && options->context_bytes != WEFT_POINTER;
     struct setup_head head = {
-        .enter = options->enter,
-        .leave = options->leave,
+        .enter = code_word((code *)options->enter, process->by_number),
+        .leave = code_word((code *)options->leave, process->by_number),
         .context = has_body ? NULL : (void *)options->context,
         .begun = process->begun,
+        .lane = options->lane,
         .has_body = has_body,
+        .memory_bytes_max = origin ? origin->memory_bytes_max : 0,
     };
-    if (options->name)
-        strncpy(head.name, options->name, sizeof head.name - 1);
-    int rc = channel_send(process->channel.fd, CHANNEL_SETUP, &head, sizeof head, options->context,
+    memcpy(head.name, process->name, sizeof head.name);
+    int rc = origin ? send_surroundings(process, &origin->surroundings) : 0;
+    if (rc == 0)
+        rc = channel_send(process->channel.fd, CHANNEL_SETUP, &head, sizeof head, options->context,
                           has_body ? options->context_bytes : 0);
     return rc == -EPIPE ? 0 : rc;
 }
 
-int process_open(struct process **ret, const struct process_options *options)
+int process_ask(struct process **ret, const struct process_options *options)
 {
     struct process *process = malloc(sizeof *process);
     if (!process)
         return -ENOMEM;
-    int fd = ask_for_process();
+    int control = origin_control(options->origin), fd = open_channel(control);
     if (fd < 0) {
         free(process);
         return fd;
@@ -153,22 +184,109 @@ int process_open(struct process **ret, const struct process_options *options)
     channel_init(&process->channel, fd);
     process->state = RUNNING;
     process->ready = false;
+    process->by_number = origin_by_number(options->origin);
+    process->control = control;
+    process->pid = -1;
     process->pidfd = -1;
     process->begun = NULL;
-    int rc = receive_start(process);
+    process->options = *options;
+    memset(process->name, 0, sizeof process->name);
+    if (options->name)
+        strncpy(process->name, options->name, sizeof process->name - 1);
+    *ret = process;
+    return 0;
+}
+
+static void free_process(struct process *process)
+{
+    descriptors_close(process->pidfd);
+    channel_deinit(&process->channel);
+    free(process);
+}
+
+int process_open(struct process **ret, const struct process_options *options)
+{
+    struct process *process;
+    int rc = process_ask(&process, options);
+    if (rc < 0)
+        return rc;
+    rc = receive_start(process);
     if (rc == 0) {
         process->begun = weft_shared_alloc(64); /* a cache line of its own */
-        rc = send_setup(process, options);
+        rc = send_setup(process);
     }
     if (rc < 0) { /* if it lives, it ends when the channel does, and the zygote reaps it */
         weft_shared_free(process->begun);
-        descriptors_close(process->pidfd);
-        channel_deinit(&process->channel);
-        free(process);
+        free_process(process);
         return rc;
     }
     *ret = process;
     return 0;
+}
+
+int process_fd(const struct process *process)
+{
+    return process->channel.fd;
+}
+
+/* ---- watching */
+
+/* It says that it exists. */
+static enum process_news begin(struct process *process, struct process_result *failure)
+{
+    int rc = take_start(process);
+    if (rc == 0)
+        rc = send_setup(process);
+    if (rc == 0)
+        return PROCESS_HAS_STARTED;
+    shutdown(process->channel.fd, SHUT_RDWR); /* it ends, without what it was to know */
+    *failure = (struct process_result){ .status = rc };
+    return PROCESS_NOT_STARTED;
+}
+
+static enum process_news news_of_end(struct process *process, struct process_result *failure,
+                                     struct process_end *end)
+{
+    if (process->pid < 0) {
+        *failure = (struct process_result){ .status = why_not_started(process) };
+        process->pid = 0; /* said once */
+        return PROCESS_NOT_STARTED;
+    }
+    *end = process->state == ENDED ? process->end : (struct process_end){ .signal = SIGKILL };
+    return PROCESS_ENDED;
+}
+
+static enum process_news news_of_enter(struct process *process, struct process_result *failure)
+{
+    process->ready = process->channel.head.result.status >= 0;
+    if (process->ready)
+        return PROCESS_IS_READY;
+    *failure = (struct process_result){ .status = process->channel.head.result.status };
+    memcpy(failure->text, process->channel.head.result.text, sizeof failure->text);
+    return PROCESS_REFUSED;
+}
+
+enum process_news process_look(struct process *process, struct process_result *failure,
+                               struct process_end *end)
+{
+    const weft_deadline now = WEFT_NOW;
+    int rc = receive(process, &now);
+    if (rc == -EPIPE)
+        return news_of_end(process, failure, end);
+    if (rc < 0)
+        return PROCESS_SILENT;
+    switch (process->channel.first.type) {
+    case CHANNEL_STARTED:
+        return begin(process, failure);
+    case CHANNEL_READY:
+        return news_of_enter(process, failure);
+    case CHANNEL_FAILED:
+        *failure = (struct process_result){ .status = -(int)process->channel.first.value };
+        process->pid = 0; /* there is none, and its end was said */
+        return PROCESS_NOT_STARTED;
+    default:
+        return PROCESS_RANG;
+    }
 }
 
 /* ---- calls */
@@ -206,7 +324,7 @@ int process_ready(struct process *process, struct process_result *failure, weft_
 
 int process_send(struct process *process, weft_fn *fn, const weft_call *call)
 {
-    struct call_head head = { .fn = fn,
+    struct call_head head = { .fn = code_word((code *)fn, process->by_number),
                               .pointer = call->pointer,
                               .index = call->index,
                               .ret_bytes = call->ret_bytes,
@@ -289,7 +407,5 @@ void process_close(struct process *process)
     }
     if (process->state == ENDED)
         weft_shared_free(process->begun); /* else the process may still write to it */
-    descriptors_close(process->pidfd);
-    channel_deinit(&process->channel);
-    free(process);
+    free_process(process);
 }

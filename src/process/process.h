@@ -9,10 +9,34 @@
 #ifndef WEFT_PROCESS_PROCESS_H
 #define WEFT_PROCESS_PROCESS_H
 
-#include <weft/call.h>
+#include <weft/options.h>
 #include <weft/time.h>
 
 struct process;
+struct lane;
+
+/* Where the processes of a group or a pool come from and what they find around them: what its
+ * options say about that. NULL stands for options that say nothing. */
+struct process_origin;
+
+/*
+ * Keeps what options say (start, environment, directory, cpus, niceness, memory_bytes_max). They
+ * were checked and are borrowed during the call.
+ * Returns  0 and *ret, which may be NULL; -ENOTCONN: no weft_init(); -ENOMEM.
+ */
+int process_origin_open(struct process_origin **ret, const weft_options *options);
+
+/* None of its processes is left. NULL ok. */
+void process_origin_close(struct process_origin *origin);
+
+/*
+ * Whether its processes could see a function: code of the images that were loaded before
+ * weft_init(); where the program is run again, what weft_register() was given. True for NULL.
+ */
+bool process_origin_sees_code(const struct process_origin *origin, const void *address);
+
+/* The word that means a function, which they see, to its processes (code.h). */
+uint64_t process_origin_word(const struct process_origin *origin, weft_fn *fn);
 
 /* How a process ended. */
 struct process_end {
@@ -27,6 +51,8 @@ struct process_options {
     size_t context_bytes;                             /* pointer itself. Otherwise a plain size. */
     int (*enter)(weft_call *call, void **ret_worker); /* NULL: none */
     void (*leave)(void *worker);                      /* NULL: none */
+    const struct process_origin *origin;
+    struct lane *lane; /* calls come by it, and nothing is sent; NULL: they are sent */
 };
 
 /* What came of a call. */
@@ -47,11 +73,34 @@ struct process_result {
 int process_open(struct process **ret, const struct process_options *options);
 
 /*
- * Waits until enter has run (process_open() with no enter needs no waiting, but it may be called).
- * Returns  0; -ECHILD: enter failed, *failure says how and the process is ending; -EPIPE: it has
- *          died, process_wait() says how; -ETIMEDOUT, -ECANCELED: ask again.
+ * Waits until enter has run (process_open() with neither enter nor an origin needs no waiting, but
+ * it may be called).
+ * Returns  0; -ECHILD: enter failed, or something that the origin asks for could not be had:
+ *          *failure says how and the process is ending; -EPIPE: it has died, process_wait() says
+ *          how; -ETIMEDOUT, -ECANCELED: ask again.
  */
 int process_ready(struct process *, struct process_result *failure, weft_deadline deadline);
+
+/*
+ * The same in steps, for who waits for many processes: asks the zygote, and does not wait for the
+ * process. process_look() then takes what it says, whenever process_fd() is readable.
+ * Returns  as process_open() as far as it is known by now; the rest is an end.
+ */
+int process_ask(struct process **ret, const struct process_options *options);
+
+int process_fd(const struct process *);
+
+enum process_news {
+    PROCESS_SILENT,      /* nothing for now */
+    PROCESS_NOT_STARTED, /* it could not be made, failure->status says why; PROCESS_ENDED follows */
+    PROCESS_HAS_STARTED, /* it exists */
+    PROCESS_IS_READY,    /* enter has run */
+    PROCESS_REFUSED,     /* enter has failed, *failure says how */
+    PROCESS_RANG,        /* there is news in its lane */
+    PROCESS_ENDED,       /* *end says how; SIGKILL, too, if it went with the zygote */
+};
+enum process_news process_look(struct process *, struct process_result *failure,
+                               struct process_end *end);
 
 /*
  * Sends a call: fn, and of call: arg and arg_bytes, pointer, index, attempt, ret_bytes. Nothing
@@ -97,8 +146,8 @@ int process_wait(struct process *, struct process_end *ret, weft_deadline deadli
 void process_close(struct process *);
 
 /*
- * Whether a child could see a function, a piece of memory: code of the images that were loaded
- * before weft_init(), shared memory. True for NULL.
+ * Whether a fork of the zygote could see a function, any process a piece of memory: code of the
+ * images that were loaded before weft_init(), shared memory. True for NULL.
  */
 bool process_sees_code(const void *address);
 bool process_sees_memory(const void *address);

@@ -6,32 +6,38 @@
  * it is. Behind it is a memfd: nothing is left behind when the last process is gone, and memory is
  * used only once it is touched. The range is 64 GiB of addresses, or less where limits say so.
  *
- * Death may come between any two instructions of any process, so nothing here is ever locked. The
- * range is a header, then blocks, carved off one after the other and never merged or split:
+ *     | header | used, dirty | rooms | metas | units: slabs of small blocks, runs ...  |
+ *       shared.c  units.c      slabs.c slabs.c
  *
- *     top ------------------------------------------------------v
- *     | header | block | memory | block | memory | ...          | not carved yet ... |
+ * Death may come between any two instructions of any process, so nothing here is ever locked: each
+ * step that others see is one atomic operation on one word, and who dies between two of them takes
+ * what he was working on with him and harms nobody. All that is known of a block lies in the
+ * tables, none of it in the block or beside it, where a stray write would reach it.
  *
- * Blocks come in classes of size, four to each doubling. A freed block is pushed on its class's
- * list, an allocation pops one or carves. Each step that others see is one compare-and-swap; who
- * dies between two of them takes one block with him and harms nobody.
+ * A block of up to 8 KiB is cut from a slab (slabs.c), a larger one is a run of units of 4 KiB
+ * (units.c). Both come from the same units and go back to them, so memory that was used for one
+ * size serves any other, and neighbours that are free are one run again at once.
  *
- * Lists are Treiber stacks. A head is the position of the first free block in units of 16 bytes (0:
- * none) in the lower half and a count of changes in the upper half: a pop that was overtaken by
- * others fails even if the same block is on top again. A pop may read the link of a block that has
- * been popped meanwhile: the link is in the block, outside of the user's memory, and always mapped.
+ * What the limits of the system do:
  *
- * Memory is given out zeroed. Small blocks are cleared when they are given out; from PUNCH_BYTES on
- * their pages are given back to the system when they are freed, and read as zeroes after that.
- *
- * Limits: 1 GiB per allocation. What is freed serves later allocations of the same class; of any
- * that fits once the range is used up.
+ *   RLIMIT_AS      the range is at most a quarter of it: the rest is the program's
+ *   RLIMIT_FSIZE   so it is with this one, since a memfd is a file; below 4 MiB, a mapping without
+ *                  a file takes its place, which the limit does not concern
+ *   mlockall()     what the program locks in memory from now on does not include the range
+ *   strict overcommit (vm.overcommit_memory = 2): a page is charged when it is touched, and whoever
+ *                  is refused one dies of SIGBUS. So the range is at most a quarter of what may
+ *                  still be committed, and pages are charged when memory is given out
+ *                  (MADV_POPULATE_WRITE, Linux 5.14): there is NULL instead of a death
+ *   otherwise      the system promises more than it has; when it has no page left, it kills a
+ *                  process (the OOM killer, of a cgroup too), which no allocator can turn into NULL
  */
 #include <assert.h>
 #include <errno.h>
-#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -43,242 +49,292 @@
 #include "process/descriptors.h"
 #include "process/process.h"
 #include "process/shared.h"
+#include "process/slabs.h"
+#include "process/zygote.h"
 
-#define RANGE_BYTES_MAX ((size_t)64 << 30) /* positions have 32 bits: 2^32 units of 16 bytes */
+#define RANGE_BYTES_MAX ((size_t)64 << 30)
 #define RANGE_BYTES_MIN ((size_t)1 << 20)
 #define BYTES_MAX       ((size_t)1 << 30)
-#define PUNCH_BYTES     ((size_t)128 << 10)
-#define UNIT            ((size_t)16)
+#define KEPT_BYTES_MAX  ((size_t)64 << 20) /* in blocks that are free */
 #define LINE            ((size_t)64)
-#define CLASSES         ((size_t)95) /* class_of(BYTES_MAX) is 94 */
 
-/* In front of each block's memory. */
-struct block {
-    uint32_t class; /* constant once carved */
-    uint32_t next;  /* position of the next free one, 0: none; means something while on a list */
-    uint32_t state; /* GIVEN, FREE: changed by compare-and-swap, so that one free() wins */
-    uint32_t unused;
-};
-
-enum { GIVEN = 0x67697665, FREE = 0x66726565 }; /* words that are unlikely in other memory */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 /* At the beginning of the range. */
 struct header {
+    struct units_shared units;
+    struct slabs_shared slabs;
     struct participants participants;
-    uint64_t top; /* offset of what is not carved yet; only grows */
-    uint64_t heads[CLASSES];
 };
 
 static struct header *header; /* constant after weft_init() */
 static size_t range_bytes;    /* likewise */
-static bool punches;          /* likewise: MADV_REMOVE clears pages */
-
-/* ---- classes: 16, 32, 48, then 4 to each doubling from 64 on: 112, 176, 240, 304, 368, ... */
-
-static size_t class_of(size_t bytes)
-{
-    if (bytes < LINE - UNIT + 1)
-        return (bytes + UNIT - 1) / UNIT - 1;
-    size_t lines = (bytes + sizeof(struct block) + LINE - 1) / LINE; /* 2 or more */
-    if (lines <= 4)
-        return lines + 1;
-    size_t exponent = 63 - (size_t)__builtin_clzll(lines - 1); /* lines in (2^e, 2^(e+1)] */
-    size_t quarter = (lines - 1) >> (exponent - 2);            /* 4 to 7 */
-    return 4 * (exponent - 2) + quarter + 2;
-}
-
-/* Of the block and its memory. */
-static size_t stride_of(size_t class)
-{
-    if (class < 3)
-        return (class + 1) * UNIT + sizeof(struct block);
-    if (class <= 5)
-        return (class - 1) * LINE;
-    size_t quarter = (class - 2) % 4, exponent = (class - 2) / 4 + 1;
-    return ((quarter + 5) << (exponent - 2)) * LINE;
-}
+static int range_fd = -1;     /* likewise; kept for processes that run the program again */
 
 /* ---- blocks */
 
-static struct block *block_at(uint32_t position)
+static void *take_run(size_t bytes, bool zeroed)
 {
-    return (struct block *)((char *)header + position * UNIT);
+    size_t n = (bytes + UNIT_BYTES - 1) / UNIT_BYTES, unit = slabs_take_units(n, 1, zeroed);
+    if (unit == NO_UNIT)
+        return NULL;
+    store_release(&slabs.metas[unit], meta_of(META_RUN, n)); /* release: with give()'s acquire */
+    return units_memory(unit);
 }
 
-static uint32_t position_of(const struct block *block)
+/* Takes back what begins at an address. False: nothing does. */
+static bool give(const void *memory)
 {
-    return (uint32_t)((size_t)((const char *)block - (const char *)header) / UNIT);
+    size_t offset = (size_t)((const char *)memory - units.memory), unit = offset / UNIT_BYTES;
+    uint64_t meta = load_acquire(&slabs.metas[unit]); /* acquire: pairs with take_run() */
+    if (meta_what(meta) == META_TAIL)
+        return slabs_give(unit - meta_bits(meta), memory);
+    if (meta_what(meta) != META_RUN)
+        return slabs_give(unit, memory);
+    if (offset % UNIT_BYTES || !cas_relaxed(&slabs.metas[unit], &meta, 0)) /* relaxed: one wins */
+        return false;
+    units_give(unit, meta_bits(meta));
+    return true;
 }
 
-static uint64_t head_of(uint64_t old, uint32_t position)
+void *shared_alloc_dirty(size_t bytes)
 {
-    return ((old >> 32) + 1) << 32 | position;
+    if (!header || bytes == 0 || bytes > BYTES_MAX || zygote_is_strange())
+        return NULL;
+    return bytes <= SLAB_BLOCK_MAX ? slabs_take(bytes) : take_run(bytes, false);
 }
-
-static void push(struct block *block)
-{
-    uint64_t *head = &header->heads[block->class];
-    uint64_t old = load_relaxed(head); /* relaxed: the compare-and-swap checks it */
-    do
-        store_relaxed(&block->next, (uint32_t)old); /* relaxed: published by the release */
-    while (!cas_release(head, &old, head_of(old, position_of(block)))); /* with pop()'s acquire */
-}
-
-static struct block *pop(size_t class)
-{
-    uint64_t *head = &header->heads[class];
-    uint64_t old = load_acquire(head); /* acquire: pairs with push(); the link of the first */
-    while ((uint32_t)old) {
-        struct block *block = block_at((uint32_t)old);
-        uint32_t next = load_relaxed(&block->next); /* relaxed: of no use if the swap fails */
-        if (cas_acquire(head, &old, head_of(old, next)))
-            return block;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE); /* a failed swap loads relaxed */
-    }
-    return NULL;
-}
-
-/* Cuts a new block off what was never used. Its memory is zero. */
-static struct block *carve(size_t class)
-{
-    size_t align = class < 3 ? UNIT : LINE, stride = stride_of(class), begin, end;
-    uint64_t top = load_relaxed(&header->top); /* relaxed: nobody has written what lies above */
-    do {
-        begin = ((top + sizeof(struct block) + align - 1) & ~(align - 1)) - sizeof(struct block);
-        end = begin + stride;
-        if (end > range_bytes)
-            return NULL;
-    } while (!cas_relaxed(&header->top, &top, end));
-    struct block *block = (struct block *)((char *)header + begin);
-    block->class = (uint32_t) class;
-    return block;
-}
-
-static void *memory_of(struct block *block)
-{
-    return block + 1;
-}
-
-/* Zeroes a large block, giving its whole pages back to the system. */
-static void punch(struct block *block)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *begin = memory_of(block), *end = (char *)block + stride_of(block->class);
-    char *first = (char *)(((uintptr_t)begin + page - 1) & ~(page - 1));
-    char *last = (char *)((uintptr_t)end & ~(page - 1));
-    memset(begin, 0, (size_t)(first - begin));
-    if (!punches || madvise(first, (size_t)(last - first), MADV_REMOVE) < 0)
-        memset(first, 0, (size_t)(last - first));
-    memset(last, 0, (size_t)(end - last));
-}
-
-/* ---- what users call */
 
 void *weft_shared_alloc(size_t bytes)
 {
-    if (!header || bytes == 0 || bytes > BYTES_MAX)
+    if (!header || bytes == 0 || bytes > BYTES_MAX || zygote_is_strange())
         return NULL;
-    size_t class = class_of(bytes);
-    bool fresh = false;
-    struct block *block = pop(class);
-    if (!block) {
-        block = carve(class);
-        fresh = block != NULL;
-    }
-    while (!block && ++class < CLASSES)
-        block = pop(class);
-    if (!block)
-        return NULL;
-    if (!fresh && stride_of(block->class) < PUNCH_BYTES)
-        memset(memory_of(block), 0, bytes);
-    store_relaxed(&block->state, GIVEN); /* relaxed: only this strand knows the block */
-    return memory_of(block);
+    if (bytes > SLAB_BLOCK_MAX)
+        return take_run(bytes, true);
+    void *block = slabs_take(bytes);
+    return block ? memset(block, 0, bytes) : NULL;
 }
 
 void weft_shared_free(void *memory)
 {
-    if (!memory)
-        return;
-    struct block *block = (struct block *)memory - 1;
-    uint32_t state = GIVEN;
-    bool ours = process_sees_memory(memory) && (uintptr_t)memory % UNIT == 0 &&
-                cas_relaxed(&block->state, &state, FREE);
+    if (!memory || zygote_is_strange())
+        return; /* in a fork of the user's own it is not this process's to free */
+    bool ours = process_sees_memory(memory) && give(memory);
     assert(ours && "weft_shared_free: freed before, or not from weft_shared_alloc()");
-    if (!ours)
-        return;
-    if (stride_of(block->class) >= PUNCH_BYTES)
-        punch(block);
-    push(block);
+    (void)ours;
+}
+
+size_t shared_block_bytes(const void *memory)
+{
+    if (!memory || !process_sees_memory(memory))
+        return 0;
+    size_t offset = (size_t)((const char *)memory - units.memory), unit = offset / UNIT_BYTES;
+    uint64_t meta = load_acquire(&slabs.metas[unit]); /* acquire: pairs with take_run() */
+    if (meta_what(meta) == META_TAIL)
+        return slabs_block_bytes(unit - meta_bits(meta), memory);
+    if (meta_what(meta) != META_RUN)
+        return slabs_block_bytes(unit, memory);
+    return offset % UNIT_BYTES ? 0 : meta_bits(meta) * UNIT_BYTES;
 }
 
 bool process_sees_memory(const void *address)
 {
-    uintptr_t offset = (uintptr_t)address - (uintptr_t)header;
-    return !address || (header && offset >= sizeof *header && offset < range_bytes);
+    uintptr_t offset = (uintptr_t)address - (uintptr_t)units.memory;
+    return !address || (header && offset < units.count * UNIT_BYTES);
+}
+
+/* ---- limits */
+
+static size_t at_most(size_t bytes, uint64_t limit)
+{
+    while (bytes > RANGE_BYTES_MIN && bytes > limit)
+        bytes /= 2;
+    return bytes;
+}
+
+static uint64_t soft_limit(int which)
+{
+    struct rlimit limit;
+    return getrlimit(which, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX
+                                                                           : limit.rlim_cur;
+}
+
+/* A number in a file, behind a word at the beginning of a line ("": at the beginning); or -1. */
+static long long number_in(const char *path, const char *word)
+{
+    char line[128];
+    long long number = -1;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    while (number < 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, word, strlen(word)) == 0)
+            number = strtoll(line + strlen(word), NULL, 10);
+    fclose(file);
+    return number;
+}
+
+static bool overcommit_is_strict(void)
+{
+    return number_in("/proc/sys/vm/overcommit_memory", "") == 2;
+}
+
+/* How many bytes may still be committed where overcommit is strict. */
+static uint64_t commitment_left(void)
+{
+    long long most = number_in("/proc/meminfo", "CommitLimit:");
+    long long now = number_in("/proc/meminfo", "Committed_AS:");
+    return most < 0 || now < 0 || now > most ? 0 : (uint64_t)(most - now) << 10;
+}
+
+static size_t bytes_wanted(bool strict)
+{
+    size_t bytes = at_most(RANGE_BYTES_MAX, soft_limit(RLIMIT_AS) / 4);
+    if (soft_limit(RLIMIT_FSIZE) / 4 >= RANGE_BYTES_MIN)
+        bytes = at_most(bytes, soft_limit(RLIMIT_FSIZE) / 4);
+    return strict ? at_most(bytes, commitment_left() / 4) : bytes;
 }
 
 /* ---- the range */
 
-/* At most a quarter of what limits leave to the program: the rest is its own. */
-static size_t bytes_wanted(void)
+/*
+ * Where the range should lie: where no system puts anything by itself, so that the place is free as
+ * well in a process that runs the program again, whose other addresses are drawn anew. (Programs
+ * and their heaps lie below 16 TiB or from 85 TiB on, libraries and stacks just below 128 TiB or
+ * more, AddressSanitizer's shadow below 33 TiB.) It is only a wish: with fewer addresses, or where
+ * another sanitizer forbids it, the kernel chooses.
+ */
+static void *place_wanted(void)
 {
-    static const int limits[] = { RLIMIT_AS, RLIMIT_FSIZE };
-    size_t bytes = RANGE_BYTES_MAX;
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        struct rlimit limit;
-        if (getrlimit(limits[i], &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
-            continue;
-        while (bytes > RANGE_BYTES_MIN && bytes > limit.rlim_cur / 4)
-            bytes /= 2;
-    }
-    return bytes;
+    uint64_t begin = UINT64_C(48) << 40, random = 0;
+    (void)!getrandom(&random, sizeof random, GRND_NONBLOCK);
+    return (void *)(uintptr_t)(begin + (random % 16384 << 30));
 }
 
-static void *map_range(int fd, size_t bytes)
+/* Maps addresses first, without access, so that nothing is touched if mlockall() wants to. */
+static void *map_bytes(int fd, size_t bytes)
 {
-    if (ftruncate(fd, (off_t)bytes) < 0)
-        return MAP_FAILED;
-    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    int flags = MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
+    void *range = mmap(place_wanted(), bytes, PROT_NONE, flags, fd, 0);
+    if (range == MAP_FAILED)
+        return NULL;
+    if (munlock(range, bytes) == 0 && mprotect(range, bytes, PROT_READ | PROT_WRITE) == 0)
+        return range;
+    munmap(range, bytes);
+    return NULL;
+}
+
+/* Where the tables and the units lie in a range, which is zero. */
+static void lay_out(char *range, size_t bytes)
+{
+    size_t words = (bytes / UNIT_BYTES + 63) / 64, page = (size_t)sysconf(_SC_PAGESIZE);
+    struct header *head = (struct header *)range;
+    uint64_t *tables = (uint64_t *)(range + ((sizeof *head + LINE - 1) & ~(LINE - 1)));
+    units.shared = &head->units;
+    units.used = tables;
+    units.dirty = units.used + words;
+    units.words = words;
+    slabs.shared = &head->slabs;
+    slabs.rooms = units.dirty + words;
+    slabs.metas = slabs.rooms + SLAB_CLASSES * words;
+    uintptr_t end = (uintptr_t)(slabs.metas + words * 64);
+    units.memory = (char *)((end + page - 1) & ~(uintptr_t)(page - 1));
+    units.count = (size_t)(range + bytes - units.memory) / UNIT_BYTES;
+    units.page_bytes = page;
+    units.kept_max = (bytes / 4 < KEPT_BYTES_MAX ? bytes / 4 : KEPT_BYTES_MAX) / UNIT_BYTES;
 }
 
 /* Whether MADV_REMOVE does what it says. QEMU's user mode answers every madvise() with success, and
  * carries out few. */
-static bool can_punch(char *range)
+static bool can_punch(void)
 {
-    *range = 1;
-    return madvise(range, (size_t)sysconf(_SC_PAGESIZE), MADV_REMOVE) == 0 && *range == 0;
+    *units.memory = 1;
+    bool can = madvise(units.memory, units.page_bytes, MADV_REMOVE) == 0 && *units.memory == 0;
+    *units.memory = 0;
+    return can;
+}
+
+/* Maps a range of a size, and with strict overcommit has its tables charged. */
+static bool open_range(int fd, size_t bytes, bool strict)
+{
+    if (fd >= 0 && ftruncate(fd, (off_t)bytes) < 0)
+        return false;
+    char *range = map_bytes(fd, bytes);
+    if (!range)
+        return false;
+    (void)madvise(range, bytes, MADV_DONTDUMP); /* a dump would touch every page of it */
+    lay_out(range, bytes);
+    size_t tables = (size_t)(units.memory - range);
+    int rc = strict ? madvise(range, tables, MADV_POPULATE_WRITE) : 0;
+    if (rc < 0 && errno != EINVAL) { /* EINVAL: before Linux 5.14 */
+        munmap(range, bytes);
+        return false;
+    }
+    units.reserves = strict && rc == 0;
+    units.punches = can_punch();
+    range_bytes = bytes;
+    header = (struct header *)range;
+    return true;
 }
 
 int shared_open(void)
 {
-    int fd = memfd_create("weft-shared", MFD_CLOEXEC);
-    if (fd < 0)
+    bool has_file = soft_limit(RLIMIT_FSIZE) / 4 >= RANGE_BYTES_MIN;
+    bool strict = overcommit_is_strict();
+    int fd = has_file ? memfd_create("weft-shared", MFD_CLOEXEC) : -1;
+    if (has_file && fd < 0)
         return -errno;
-    size_t bytes = bytes_wanted();
-    void *range = map_range(fd, bytes);
-    while (range == MAP_FAILED && bytes > RANGE_BYTES_MIN) {
+    fd = descriptors_raise(fd);
+    if (has_file && fd < 0)
+        return fd;
+    size_t bytes = bytes_wanted(strict);
+    while (!open_range(fd, bytes, strict) && bytes > RANGE_BYTES_MIN)
         bytes /= 2;
-        range = map_range(fd, bytes);
-    }
-    close(fd); /* the mapping, and each child's, keeps the memory */
-    if (range == MAP_FAILED)
+    if (!header) {
+        descriptors_close(fd);
         return -ENOMEM;
-    (void)madvise(range, bytes, MADV_DONTDUMP); /* a dump would touch every page of it */
-    punches = can_punch(range);
-    *(char *)range = 0;
-    range_bytes = bytes;
-    header = range;
-    header->top = sizeof *header;
-    shared_begin = range;
-    shared_bytes = bytes;
+    }
+    range_fd = fd;
+    shared_begin = (char *)header;
+    shared_bytes = range_bytes;
     shared_alloc = weft_shared_alloc;
     shared_free = weft_shared_free;
     participants_open(&header->participants);
     return 0;
 }
 
+struct shared_place shared_place(void)
+{
+    return (struct shared_place){ range_fd,      header,         range_bytes,
+                                  units.punches, units.reserves, participant_self };
+}
+
+int shared_adopt(const struct shared_place *place)
+{
+    int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    void *range = mmap(place->address, place->bytes, PROT_READ | PROT_WRITE, flags, place->fd, 0);
+    if (range == MAP_FAILED)
+        return -errno;
+    (void)madvise(range, place->bytes, MADV_DONTDUMP);
+    lay_out(range, place->bytes);
+    units.punches = place->punches;
+    units.reserves = place->reserves;
+    range_fd = place->fd;
+    range_bytes = place->bytes;
+    header = range;
+    shared_begin = range;
+    shared_bytes = place->bytes;
+    shared_alloc = weft_shared_alloc;
+    shared_free = weft_shared_free;
+    participants_adopt(&header->participants, place->participant);
+    return 0;
+}
+
 void shared_close(void)
 {
+    descriptors_close(range_fd);
+    range_fd = -1;
     participants_open(NULL);
     shared_begin = NULL;
     shared_bytes = 0;

@@ -2,7 +2,8 @@
 /*
  * process/worker.c: what a process does: says that it exists, is set up, runs calls, ends.
  *
- *   STARTED -> SETUP comes, enter runs -> READY -> (CALL comes, fn runs -> RESULT)* -> leave, end
+ *   STARTED -> SURROUNDINGS may come, and SETUP; enter runs -> READY -> (CALL comes, fn runs ->
+ * RESULT)* -> leave, end
  *
  * It is a strand of its own, without the scopes, values and name that its ancestor, the program's
  * first strand, had when it called weft_init().
@@ -24,19 +25,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "process/again.h"
 #include "process/channel.h"
+#include "process/code.h"
 #include "process/descriptors.h"
+#include "process/lane.h"
 #include "process/worker.h"
 #include "strand/call.h"
 #include "strand/self.h"
 
 static struct channel channel;
+static struct surroundings_failure failure; /* before enter */
 static struct setup_head setup;
 static char *context; /* bytes of its own, or the owner's pointer */
 static size_t context_bytes;
+static int (*enter)(weft_call *call, void **ret_worker);
+static void (*leave)(void *worker);
 static void *worker; /* what enter gave */
 
 /* Buffer for results of fixed size, kept from call to call. */
@@ -70,26 +78,63 @@ static void send_result(enum channel_type type, const struct call *call, int sta
         end(EXIT_FAILURE); /* nobody is there to hear it */
 }
 
+/* Makes the surroundings; what fails is told by set_up(). */
+static void take_surroundings(void)
+{
+    struct surroundings_head head = channel.head.surroundings;
+    char *body = channel_take_body(&channel); /* kept for ever */
+    if (!body)
+        failure = (struct surroundings_failure){ -ENOMEM, "no memory for the environment" };
+    else if (surroundings_apply(&head, body, &failure) && head.run_again)
+        again_run(channel.fd, &failure); /* comes back only if it fails */
+}
+
+/* Waits for the setup. False: there is none, as nobody is left to send it. */
+static bool receive_setup(void)
+{
+    int rc = channel_receive(&channel, NULL);
+    if (rc == 0 && channel.first.type == CHANNEL_SURROUNDINGS) {
+        take_surroundings();
+        rc = channel_receive(&channel, NULL);
+    }
+    return rc == 0 && channel.first.type == CHANNEL_SETUP;
+}
+
+/* Finds enter and leave in this image. */
+static void find_functions(void)
+{
+    enter = (int (*)(weft_call *, void **))code_of(setup.enter);
+    leave = (void (*)(void *))code_of(setup.leave);
+    if (!enter != !setup.enter || !leave != !setup.leave)
+        failure = (struct surroundings_failure){
+            -EFAULT, "the program, run again, did not register its enter and leave by their name"
+        };
+}
+
 /* Keeps the context, runs enter and says how it went. Returns false if the process is of no use. */
 static bool set_up(void)
 {
     struct call call = { .pub = { .attempt = 1 } };
-    int rc = 0;
     setup = channel.head.setup;
+    if (!failure.error)
+        find_functions();
+    if (!failure.error && setup.memory_bytes_max)
+        surroundings_limit_memory(setup.memory_bytes_max, &failure);
+    int rc = failure.error ? weft_call_fail(&call.pub, failure.error, "%s", failure.text) : 0;
     if (setup.name[0])
         weft_self_set_name(setup.name);
     context = setup.context;
     if (setup.has_body) {
         context_bytes = channel.first.body_bytes;
         context = channel_take_body(&channel);
-        if (!context)
+        if (!context && rc == 0)
             rc = weft_call_fail(&call.pub, -ENOMEM, "no memory for a context of %zu bytes",
                                 context_bytes);
     }
     call.pub.context = context;
     call.pub.context_bytes = context_bytes;
-    if (rc == 0 && setup.enter)
-        rc = setup.enter(&call.pub, &worker);
+    if (rc == 0 && enter)
+        rc = enter(&call.pub, &worker);
     send_result(CHANNEL_READY, &call, rc);
     call_reset(&call);
     return rc >= 0;
@@ -132,7 +177,7 @@ static int run(struct call *call)
     }
     if (setup.begun)
         store_relaxed(setup.begun, 1); /* relaxed: it is read after the end of this process */
-    return head->fn(&call->pub);
+    return code_fn_of(head->fn)(&call->pub);
 }
 
 static void run_call(void)
@@ -143,19 +188,49 @@ static void run_call(void)
     free(call.result);
 }
 
+static void ring_supervisor(void)
+{
+    /* If there is no room he has much to read already. */
+    (void)channel_send_value(channel.fd, CHANNEL_BELL, 0, -1, MSG_DONTWAIT);
+}
+
+/* Runs calls until there will be no more. */
+static void serve(void)
+{
+    if (setup.lane) {
+        lane_serve(
+            &(struct serving){ setup.lane, context, context_bytes, worker, ring_supervisor });
+        return;
+    }
+    while (channel_receive(&channel, NULL) == 0 && channel.first.type == CHANNEL_CALL)
+        run_call();
+}
+
+__attribute__((noreturn)) static void work(void)
+{
+    if (!receive_setup())
+        end(EXIT_SUCCESS);
+    if (!set_up())
+        end(EXIT_FAILURE);
+    serve();
+    if (leave)
+        leave(worker);
+    locals_drop(strand_self());
+    end(EXIT_SUCCESS);
+}
+
 void worker_run(int channel_fd)
 {
     channel_init(&channel, channel_fd);
     strand_renew();
     say_started();
-    if (channel_receive(&channel, NULL) < 0 || channel.first.type != CHANNEL_SETUP)
-        end(EXIT_SUCCESS);
-    if (!set_up())
-        end(EXIT_FAILURE);
-    while (channel_receive(&channel, NULL) == 0 && channel.first.type == CHANNEL_CALL)
-        run_call();
-    if (setup.leave)
-        setup.leave(worker);
-    locals_drop(strand_self());
-    end(EXIT_SUCCESS);
+    work();
+}
+
+void worker_go_on(int channel_fd, const struct surroundings_failure *so_far)
+{
+    failure = *so_far;
+    channel_init(&channel, channel_fd);
+    strand_renew();
+    work();
 }

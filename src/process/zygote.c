@@ -25,6 +25,9 @@
  * SIGTERM to the whole group leaves it to the program to end. Only this process ever signals its
  * children by id; they are unreaped at that time, so no id is ever somebody else's.
  *
+ * It also keeps descriptors that one process passes to another (tickets.c). Every request is
+ * answered at once, and nothing here ever blocks.
+ *
  * What the dead have left half done in shared memory, the living find by the death epoch
  * (base/participants.h): the zygote gives each child its number there, and buries it.
  *
@@ -36,6 +39,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -45,6 +49,8 @@
 #include "base/participants.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
+#include "process/shared.h"
+#include "process/tickets.h"
 #include "process/worker.h"
 #include "process/zygote.h"
 
@@ -81,9 +87,10 @@ __attribute__((noreturn)) static void become_child(const int descriptors[ZYGOTE_
     (void)!fchdir(descriptors[ZYGOTE_DIRECTORY]);
     setrlimit(RLIMIT_NOFILE, &files);
     int control = descriptors[ZYGOTE_CONTROL], channel = descriptors[ZYGOTE_CHANNEL];
-    int keep[] = { control, channel };
+    int broker = zygote_broker() < 0 ? control : zygote_broker();
+    int keep[] = { control, broker, channel, shared_place().fd };
     descriptors_keep(keep, sizeof keep / sizeof *keep);
-    zygote_adopt(control, channel);
+    zygote_adopt(control, broker, channel);
     sigprocmask(SIG_SETMASK, &home.signals, NULL);
     worker_run(channel);
 }
@@ -120,8 +127,6 @@ static bool may_ask(const struct ucred *who)
 /* Forks a child. Returns 0; or the error, positive. */
 static int start(const struct ucred *who, const int descriptors[ZYGOTE_DESCRIPTORS])
 {
-    if (!may_ask(who) || who->uid != getuid() || who->gid != getgid())
-        return EPERM; /* a child is what the program was, which may be more than it is now */
     if (!reserve_child())
         return ENOMEM;
     uint32_t participant = participant_add();
@@ -155,6 +160,106 @@ static void read_control(struct msghdr *message, struct ucred *who, int descript
     }
 }
 
+/*
+ * Whether the asker is still who the program was, as a child is what that was, which may be more
+ * than it is now; and for what concerns processes, the program or one that was forked here. (Those
+ * of other zygotes of the program have this one's control socket for their tickets.)
+ */
+static int check(const struct zygote_request *request, const struct ucred *who)
+{
+    if (who->uid != getuid() || who->gid != getgid() || request->euid != geteuid() ||
+        request->egid != getegid())
+        return EPERM;
+    return request->what == ZYGOTE_START && !may_ask(who) ? EPERM : 0;
+}
+
+/* Keeps the descriptor that came, and answers with its ticket. Returns 0; or the error. */
+static int keep(const struct ucred *who, int descriptors[])
+{
+    uint64_t ticket;
+    if (descriptors[ZYGOTE_FD] < 0)
+        return EMFILE;
+    int rc = tickets_keep(descriptors[ZYGOTE_FD], who->pid, &ticket);
+    if (rc < 0)
+        return -rc;
+    descriptors[ZYGOTE_FD] = -1;
+    channel_send_value(descriptors[ZYGOTE_ANSWER], CHANNEL_ANSWER, ticket, -1, MSG_DONTWAIT);
+    return 0;
+}
+
+/* Gives back the descriptor of a ticket. Returns 0; or the error. */
+static int take(uint64_t ticket, const int descriptors[])
+{
+    int fd = tickets_take(ticket);
+    if (fd < 0)
+        return -fd;
+    int rc = channel_send_value(descriptors[ZYGOTE_ANSWER], CHANNEL_ANSWER, 0, fd, MSG_DONTWAIT);
+    close(fd);
+    return rc == -ETOOMANYREFS ? EMFILE : 0; /* else whoever has asked is gone */
+}
+
+/* Leaves the session of the program that is about to end. */
+static void leave_session(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    if (null >= 0)
+        descriptors_silence(null);
+    if (tty >= 0)
+        (void)ioctl(tty, TIOCNOTTY);
+    descriptors_close(null);
+    descriptors_close(tty);
+    (void)!chdir("/");
+}
+
+/* The program goes on as another process. Returns 0; or the error. */
+static int move(pid_t program, const struct ucred *who, int descriptors[])
+{
+    if (who->pid != home.program)
+        return EPERM;
+    if (descriptors[ZYGOTE_FD] < 0)
+        return EMFILE;
+    for (size_t i = 0; i < count; i++)
+        if (children[i].owner == home.program)
+            children[i].owner = program;
+    tickets_end(home.program, true);
+    close(home.program_fd);
+    home.program = program;
+    home.program_fd = descriptors[ZYGOTE_FD];
+    descriptors[ZYGOTE_FD] = -1;
+    leave_session();
+    channel_send_value(descriptors[ZYGOTE_ANSWER], CHANNEL_ANSWER, 0, -1, MSG_DONTWAIT);
+    return 0;
+}
+
+/* Does what is asked. What is not needed any more stays in descriptors. Returns 0; or the error. */
+static int carry_out(const struct zygote_request *request, const struct ucred *who,
+                     int descriptors[])
+{
+    int error = check(request, who);
+    if (error)
+        return error;
+    switch (request->what) {
+    case ZYGOTE_START:
+        if (descriptors[ZYGOTE_DIRECTORY] < 0)
+            return EMFILE;
+        error = start(who, descriptors);
+        if (!error)
+            descriptors[ZYGOTE_CHANNEL] = -1; /* the child's entry has it */
+        return error;
+    case ZYGOTE_KEEP:
+        return keep(who, descriptors);
+    case ZYGOTE_TAKE:
+        return take(request->value, descriptors);
+    case ZYGOTE_ENDED:
+        tickets_end((pid_t)(uint32_t)request->value, request->value >> 32);
+        return 0;
+    case ZYGOTE_MOVE:
+        return move((pid_t)request->value, who, descriptors);
+    default:
+        return EINVAL;
+    }
+}
+
 /* Takes one request. Returns 1; 0: there is none; -1: nobody is left who could send one. */
 static int take_request(void)
 {
@@ -175,16 +280,13 @@ static int take_request(void)
     struct ucred who = { 0 };
     int descriptors[ZYGOTE_DESCRIPTORS] = { -1, -1, -1 };
     read_control(&message, &who, descriptors);
-    int error = EMFILE;
-    if (request.version == ZYGOTE_VERSION && descriptors[ZYGOTE_DESCRIPTORS - 1] >= 0)
-        error = start(&who, descriptors);
-    if (error && descriptors[ZYGOTE_CHANNEL] >= 0) {
+    bool ours = n == (ssize_t)sizeof request && request.version == ZYGOTE_VERSION;
+    int error = ours ? carry_out(&request, &who, descriptors) : EINVAL;
+    if (error && descriptors[ZYGOTE_CHANNEL] >= 0) /* which is where an answer goes, too */
         channel_send_value(descriptors[ZYGOTE_CHANNEL], CHANNEL_FAILED, (uint64_t)error, -1,
                            MSG_DONTWAIT);
-        close(descriptors[ZYGOTE_CHANNEL]);
-    }
-    descriptors_close(descriptors[ZYGOTE_CONTROL]);
-    descriptors_close(descriptors[ZYGOTE_DIRECTORY]);
+    for (int i = 0; i < ZYGOTE_DESCRIPTORS; i++)
+        descriptors_close(descriptors[i]);
     return 1;
 }
 
@@ -214,6 +316,17 @@ __attribute__((noreturn)) static void end_all(void)
     _exit(EXIT_SUCCESS);
 }
 
+/* The first zygote keeps the tickets; the others tell it. (It never blocks, so nor do they.) */
+static void end_tickets(pid_t pid, bool in_peace)
+{
+    struct zygote_request request = { ZYGOTE_VERSION, ZYGOTE_ENDED, geteuid(), getegid(), 0 };
+    request.value = (uint64_t)in_peace << 32 | (uint32_t)pid;
+    if (zygote_broker() < 0)
+        tickets_end(pid, in_peace);
+    else
+        (void)send(zygote_broker(), &request, sizeof request, MSG_NOSIGNAL);
+}
+
 static void reap(void)
 {
     struct signalfd_siginfo info;
@@ -228,6 +341,7 @@ static void reap(void)
                 participant_bury(children[i].participant);
             }
         kill_processes_of(pid);
+        end_tickets(pid, status == 0);
     }
 }
 
@@ -276,11 +390,13 @@ static void set_dispositions(void)
 static void set_up(void)
 {
     own_id = getpid();
+    count = 0; /* those are another zygote's, if this one was made by its child */
+    tickets_forget();
     setpgid(0, 0); /* the terminal's Ctrl-C is for the program */
     prctl(PR_GET_NAME, program_name);
     prctl(PR_SET_NAME, "weft-zygote");
     set_dispositions();
-    int keep[] = { home.socket, home.program_fd };
+    int keep[] = { home.socket, home.program_fd, zygote_broker(), shared_place().fd };
     descriptors_keep(keep, sizeof keep / sizeof *keep);
     getrlimit(RLIMIT_NOFILE, &files);
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){ files.rlim_max, files.rlim_max });

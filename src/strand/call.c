@@ -14,15 +14,28 @@
 #include "base/list.h"
 #include "strand/call.h"
 
-void *call_buffer(const void *bytes, size_t n)
+static void fill(char *buffer, const void *bytes, size_t n)
 {
-    char *buffer = malloc(n + 1); /* malloc aligns to 16 on every platform we build for */
-    if (!buffer)
-        return NULL;
     if (n)
         memcpy(buffer, bytes, n);
     buffer[n] = '\0';
+}
+
+void *call_buffer(const void *bytes, size_t n)
+{
+    char *buffer = malloc(n + 1); /* malloc aligns to 16 on every platform we build for */
+    if (buffer)
+        fill(buffer, bytes, n);
     return buffer;
+}
+
+void call_drop_result(struct call *call)
+{
+    if (call->memory)
+        call->memory->give(call, call->result);
+    else
+        free(call->result);
+    call->result = NULL;
 }
 
 int weft_call_return(weft_call *call, const void *bytes, size_t n)
@@ -37,10 +50,11 @@ int weft_call_return(weft_call *call, const void *bytes, size_t n)
             memmove(call->ret, bytes, n); /* the function may have built it in place */
         memset((char *)call->ret + n, 0, call->ret_bytes - n);
     } else {
-        void *buffer = call_buffer(bytes, n);
+        void *buffer = inner->memory ? inner->memory->take(inner, n) : malloc(n + 1);
         if (!buffer)
             return -ENOMEM;
-        free(inner->result);
+        fill(buffer, bytes, n);
+        call_drop_result(inner);
         inner->result = buffer;
     }
     inner->result_bytes = n;
@@ -59,8 +73,7 @@ int weft_call_fail(weft_call *call, int error, const char *format, ...)
 
 void call_reset(struct call *call)
 {
-    free(call->result);
-    call->result = NULL;
+    call_drop_result(call);
     call->result_bytes = 0;
     call->text[0] = '\0';
     if (call->pub.ret)

@@ -10,12 +10,24 @@
 
 #define CALL_BYTES_MAX ((size_t)1 << 30)
 
+struct call;
+
+/* Where results lie that are not in pub.ret: 16-aligned, a NUL behind. */
+struct call_memory {
+    void *(*take)(struct call *call, size_t bytes); /* with the NUL; NULL: there is none */
+    void (*give)(struct call *call, void *memory);
+};
+
 struct call {
-    weft_call pub;       /* first: functions hold a pointer to it */
-    void *result;        /* malloc'ed, 16-aligned, NUL behind; NULL: none (yet) */
-    size_t result_bytes; /* in pub.ret when that is set */
+    weft_call pub;                    /* first: functions hold a pointer to it */
+    void *result;                     /* NULL: none (yet) */
+    size_t result_bytes;              /* in pub.ret when that is set */
+    const struct call_memory *memory; /* NULL: malloc */
     char text[160];
 };
+
+/* Frees the result. */
+void call_drop_result(struct call *call);
 
 /* The result buffer of n bytes with a NUL behind them; NULL if memory is short. Free by free(). */
 void *call_buffer(const void *bytes, size_t n);

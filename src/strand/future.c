@@ -81,7 +81,7 @@ void future_init(weft_future *future, struct runner *runner, struct future_owner
 
 void future_rearm(weft_future *future)
 {
-    free(future->call.result);
+    call_drop_result(&future->call);
     future->call = (struct call){ 0 };
     future->outcome = (weft_outcome){ 0 };
     weft_event_clear(&future->ended);
@@ -130,7 +130,7 @@ void future_unref(weft_future *future)
     /* acquire, acq_rel: what every holder did before letting go happens before the free */
     if (load_acquire(&future->refs) > 1 && sub_acq_rel(&future->refs, 1) > 1)
         return;
-    free(future->call.result);
+    call_drop_result(&future->call);
     if (future->release)
         future->release(future);
     else
@@ -180,6 +180,27 @@ void future_leave_strand(weft_future *future)
             &self->cancels)) /* relaxed: nobody reaches the strand for this call any more */
         strand_uncancel(self, future->depth);
     self->depth--;
+}
+
+bool future_assign(weft_future *future)
+{
+    future->strand = NULL;
+    return claim(future, FUTURE_RUNNING);
+}
+
+void future_unassign(weft_future *future)
+{
+    guard_lock(&future->guard); /* no canceller is at it */
+    /* release: pairs with the acquire in claim() */
+    store_release(&future->state, FUTURE_PENDING);
+    guard_unlock(&future->guard);
+}
+
+void future_take_over(weft_future *future)
+{
+    guard_lock(&future->guard);
+    store_relaxed(&future->state, FUTURE_LEFT); /* relaxed: the guard orders it */
+    guard_unlock(&future->guard);
 }
 
 bool future_retract(weft_future *future)
@@ -251,17 +272,22 @@ void future_run(weft_future *future)
         future_unref(future); /* its cancellation has told the owner */
 }
 
-/* Under the guard. */
-static void cancel_running(weft_future *future)
+/* Under the guard. False: no strand runs it, and its runner must be told. */
+static bool cancel_running(weft_future *future)
 {
     uint32_t running = FUTURE_RUNNING;
     /* acquire: pairs with the release in claim(); shows the strand */
     if (!cas_acquire(&future->state, &running, FUTURE_CANCELLING))
-        return;
-    strand_cancel(future->strand, future->depth);
+        return true;
+    bool reached = future->strand != NULL;
+    if (reached)
+        strand_cancel(future->strand, future->depth);
+    else
+        future->runner->ops->hold(future->runner);
     running = FUTURE_CANCELLING;
     /* release: pairs with the swap of who leaves the strand; or it has ended beside its task */
     (void)cas_release(&future->state, &running, FUTURE_RUNNING);
+    return reached;
 }
 
 void weft_future_cancel(weft_future *future)
@@ -269,9 +295,10 @@ void weft_future_cancel(weft_future *future)
     guard_lock(&future->guard);
     future->cancel_asked = true;
     bool unstarted = claim(future, FUTURE_LEFT);
-    if (!unstarted)
-        cancel_running(future);
+    bool reached = unstarted || cancel_running(future);
     guard_unlock(&future->guard);
+    if (!reached)
+        future->runner->ops->cancel(future->runner, future);
     if (!unstarted)
         return;
     if (future->runner && future->runner->ops->forget)
@@ -291,6 +318,16 @@ static int ended_result(const weft_future *future)
     return future->outcome.how == WEFT_DONE ? 0 : -ECHILD;
 }
 
+static int wait_for_end(weft_future *future, weft_deadline deadline)
+{
+    if (future->runner && future->runner->ops->wait) {
+        int rc = future->runner->ops->wait(future->runner, future, deadline);
+        if (rc != -EAGAIN)
+            return rc;
+    }
+    return weft_event_wait(&future->ended, deadline);
+}
+
 int weft_future_wait(weft_future *future, weft_deadline deadline)
 {
     if (!has_ended(future) && future->runner && future->runner->ops->help)
@@ -298,7 +335,7 @@ int weft_future_wait(weft_future *future, weft_deadline deadline)
     if (!has_ended(future) && deadline.ns > 0 && future->runner && future->runner->ops->let_run)
         future->runner->ops->let_run(future->runner);
     while (!has_ended(future)) {
-        int rc = weft_event_wait(&future->ended, deadline);
+        int rc = wait_for_end(future, deadline);
         if (rc < 0)
             return rc;
     }

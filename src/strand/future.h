@@ -38,6 +38,7 @@ struct future_owner {
     void (*ended)(struct future_owner *owner, weft_future *future);
     void (*on_error)(const weft_outcome *outcome, void *ctx); /* NULL: none */
     void *on_error_ctx;
+    bool heeds_failures; /* a failure may cancel what has not begun */
 };
 
 struct weft_future {
@@ -93,6 +94,15 @@ void future_unref(weft_future *future);
 
 /* Claims a pending future to run it on the calling strand. False: it has been cancelled. */
 bool future_begin(weft_future *future);
+
+/*
+ * Claims a pending future for what is no strand of this process. A cancellation then goes to
+ * ops->cancel. False: it has been cancelled. future_unassign() makes it pending again;
+ * future_take_over() goes before its end.
+ */
+bool future_assign(weft_future *future);
+void future_unassign(weft_future *future);
+void future_take_over(weft_future *future);
 
 /* Takes back a future that no runner took. False: it has been cancelled, and has ended so. */
 bool future_retract(weft_future *future);

@@ -65,7 +65,9 @@ static int borrow_runner(weft_group *group, weft_kind kind)
     group->borrowed = true;
     if (pools != kind || options->context_bytes)
         return -EINVAL;
-    return options->call_timeout_ns ? -ENOTSUP : 0; /* the pool's workers know the pool's only */
+    bool promises = options->call_timeout_ns || options->environment || options->directory ||
+                    options->memory_bytes_max;
+    return promises ? -ENOTSUP : 0; /* the pool's workers know the pool's only */
 }
 
 static int open_runner(weft_group *group, weft_kind kind)
@@ -103,7 +105,8 @@ int weft_group_open(weft_group **ret_group, weft_kind kind, const weft_options *
     if (rc < 0)
         goto no_options;
     group->owner =
-        (struct future_owner){ on_ended, group->options.on_error, group->options.on_error_ctx };
+        (struct future_owner){ on_ended, group->options.on_error, group->options.on_error_ctx,
+                               group->options.on_failure == WEFT_CANCEL_REST };
     list_init(&group->live);
     list_init(&group->stopping);
     list_init(&group->ended);

@@ -46,6 +46,21 @@ struct runner_ops {
     void (*let_run)(struct runner *runner);
 
     /*
+     * Waits for a future of this runner in its own way, until the deadline. NULL: as everybody.
+     * Returns  0: it has ended; -EAGAIN: wait as everybody; -ETIMEDOUT; -ECANCELED.
+     */
+    int (*wait)(struct runner *runner, weft_future *future, weft_deadline deadline);
+
+    /*
+     * A future that the runner has assigned to no strand is cancelled, in two steps by the
+     * canceller, who has a reference. hold: under the future's guard, so it has not ended; the
+     * runner must not go away before the second step. cancel: under no lock; by then it may have
+     * ended, or be pending again.
+     */
+    void (*hold)(struct runner *runner);
+    void (*cancel)(struct runner *runner, weft_future *future);
+
+    /*
      * A future that start() took was cancelled before anybody began it: whatever room it takes is
      * free. Called by the canceller, who has a reference, before the end. NULL: it takes none.
      */

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -66,6 +67,12 @@ def tool_path():
     if not path:
         pytest.exit("WEFT_TOOL must name the tool to test", returncode=2)
     return path
+
+
+def sanitized(kinds="atm"):
+    """Whether the programs were built with one of these sanitizers, told by their first letters."""
+    with open(tool_path(), "rb") as file:
+        return re.search(rb"__[%s]san_init" % kinds.encode(), file.read()) is not None
 
 
 @pytest.fixture

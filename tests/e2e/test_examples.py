@@ -26,9 +26,10 @@ def example(name):
     return path
 
 
-def run(name, *arguments):
+def run(name, *arguments, **environment):
     return subprocess.run([example(name), *arguments], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=PATIENCE_S, env=ENVIRONMENT)
+                          stdin=subprocess.DEVNULL, timeout=PATIENCE_S,
+                          env={**ENVIRONMENT, **environment})
 
 
 # The site answers after a second: long enough for every worker to be waiting at the same time.

@@ -71,6 +71,7 @@ def test_two_thousand_tasks_fetch_at_once(serve):
     (["-k", "tasks", "-j", "200"], 264),
     (["-k", "tasks", "-j", "100", "-o", "pages"], 264),
     (["-k", "threads", "-j", "200"], 464),
+    (["-k", "processes", "-j", "400", "--processes", "2"], 264),
 ])
 def test_too_few_descriptors_are_named(options, needed, site, tmp_path):
     def limit():
@@ -87,6 +88,7 @@ def test_too_few_descriptors_are_named(options, needed, site, tmp_path):
 @pytest.mark.parametrize("options, enough", [
     (["-k", "tasks", "-j", "100", "-o", "pages"], 264),
     (["-k", "threads", "-j", "60", "-o", "pages"], 244),
+    (["-k", "processes", "-j", "200", "--processes", "2", "-o", "pages"], 264),
 ])
 def test_no_more_descriptors_are_needed_than_that(options, enough, site, tmp_path):
     def limit():
@@ -464,6 +466,9 @@ URL = "http://127.0.0.1:9/"
     (["-j", "x", URL], "-j: 'x' is not a number"),
     (["-k", "fibres", URL], "-k: 'fibres' is not one of serial, threads, tasks, processes"),
     (["-k", "serial", "-j", "2", URL], "-j 2: -k serial fetches one at a time"),
+    (["-k", "tasks", "--processes", "2", URL], "--processes 2: only with -k processes"),
+    (["-k", "processes", "--processes", "0", URL], "--processes 0: must be at least 1"),
+    (["-k", "processes", "--processes", "257", URL], "--processes 257: must be at most 256"),
     (["example.com"], "'example.com' is not a URL: it does not begin with http:// or https://"),
     (["ftp://example.com/"], "'ftp://example.com/' is not a URL"),
     (["http:///x"], "'http:///x' is not a URL: it names no host"),

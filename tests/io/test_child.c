@@ -456,6 +456,33 @@ TEST_IN_STRAND(writing_to_one_that_does_not_read_any_more_is_an_error_without_a_
     weft_child_close(child);
 }
 
+TEST_IN_STRAND(one_that_dies_in_the_middle_is_told_from_one_that_has_ended)
+{
+    char record[8];
+    weft_child *child = shell("printf 'recordrec'; kill -9 $$", &both);
+    weft_stream *out = weft_child_stream(child, 1);
+    EXPECT_EQ(weft_stream_read_exactly(out, record, 6, WEFT_FOREVER), 6);
+    EXPECT_EQ(weft_stream_read_exactly(out, record, 6, WEFT_FOREVER), -ENODATA);
+    EXPECT_EQ(weft_stream_read_until(out, record, 6, '\n', WEFT_FOREVER), -ENODATA);
+    EXPECT_EQ(weft_stream_read(out, record, sizeof record, WEFT_FOREVER), 3);
+    EXPECT_MEM(record, "rec", 3);
+    EXPECT_EQ(weft_stream_read_exactly(out, record, 6, WEFT_FOREVER), 0);
+    EXPECT_EQ(outcome_of(child).signal, SIGKILL);
+    weft_child_close(child);
+}
+
+TEST_IN_STRAND(one_that_dies_ends_a_write_that_waits_for_it)
+{
+    static const char zeros[1 << 20];
+    weft_child *child = shell("read -r line; kill -9 $$", &both);
+    weft_stream *in = weft_child_stream(child, 0);
+    EXPECT_EQ(weft_stream_write(in, "line\n", 5, WEFT_FOREVER), 5);
+    EXPECT_EQ(weft_stream_write(in, zeros, sizeof zeros, WEFT_FOREVER), -EPIPE);
+    EXPECT_LT(weft_stream_written(in), sizeof zeros);
+    EXPECT_EQ(outcome_of(child).signal, SIGKILL);
+    weft_child_close(child);
+}
+
 TEST_IN_STRAND(a_full_pipe_ends_a_write_at_its_deadline)
 {
     static const char zeros[1 << 20];

@@ -3,20 +3,13 @@
  * Workers that die: each death costs the one call that it interrupted, which says how, and nothing
  * else. Whoever is to be killed tells its process id through shared memory.
  */
-#include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <weft/group.h>
 #include <weft/pool.h>
 #include <weft/self.h>
 
-#include "harness.h"
+#include "dying.h"
 #include "kinds.h"
 #include "strands.h"
 
@@ -38,31 +31,12 @@ static void prepare(void)
 {
     board = weft_shared_alloc(sizeof *board);
     EXPECT_TRUE(board);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+    leave_no_cores();
 }
-
-enum way { LIVE, EXIT_0, EXIT_7, ABORT, SEGFAULT, KILL_ITSELF };
 
 static int die(weft_call *call)
 {
-    signal(SIGSEGV, SIG_DFL); /* a sanitizer would exit instead */
-    signal(SIGABRT, SIG_DFL);
-    switch (*(const enum way *)call->arg) {
-    case LIVE:
-        break;
-    case EXIT_0:
-        _exit(0);
-    case EXIT_7:
-        _exit(7);
-    case ABORT:
-        abort();
-    case SEGFAULT:
-        raise(SIGSEGV);
-        break;
-    case KILL_ITSELF:
-        kill(getpid(), SIGKILL);
-        break;
-    }
+    die_by(*(const enum way *)call->arg);
     return weft_call_return(call, call->arg, call->arg_bytes);
 }
 
@@ -82,35 +56,17 @@ static weft_future *submit(weft_pool *pool, weft_fn *fn, enum way way)
     return f;
 }
 
-static void expect_death(const weft_outcome *outcome, enum way way)
-{
-    static const int signals[] = {
-        [ABORT] = SIGABRT, [SEGFAULT] = SIGSEGV, [KILL_ITSELF] = SIGKILL
-    };
-    if (way == LIVE) {
-        EXPECT_EQ(outcome->how, WEFT_DONE);
-        return;
-    }
-    EXPECT_EQ(outcome->how, WEFT_CRASHED);
-    EXPECT_EQ(outcome->status, -ECHILD);
-    EXPECT_EQ(outcome->signal, way == EXIT_0 || way == EXIT_7 ? 0 : signals[way]);
-    EXPECT_EQ(outcome->exit_code, way == EXIT_7 ? 7 : 0);
-    EXPECT_NE(outcome->text[0], 0);
-    EXPECT_EQ(outcome->attempts, 1);
-    EXPECT_GT(outcome->started_ns, 0);
-}
-
 TEST_PROCESSES(each_way_to_die_is_told_and_costs_one_call)
 {
     (void)kind;
     prepare();
     weft_pool *pool = open_pool((weft_options){ .workers = 2 });
-    weft_future *futures[30];
-    for (int i = 0; i < 30; i++)
-        futures[i] = submit(pool, die, (enum way)(i % 6));
-    for (int i = 0; i < 30; i++) {
-        EXPECT_EQ(weft_future_wait(futures[i], WEFT_FOREVER), i % 6 ? -ECHILD : 0);
-        expect_death(weft_future_outcome(futures[i]), (enum way)(i % 6));
+    weft_future *futures[3 * WAYS];
+    for (int i = 0; i < 3 * WAYS; i++)
+        futures[i] = submit(pool, die, (enum way)(i % WAYS));
+    for (int i = 0; i < 3 * WAYS; i++) {
+        EXPECT_EQ(weft_future_wait(futures[i], WEFT_FOREVER), i % WAYS ? -ECHILD : 0);
+        expect_death(weft_future_outcome(futures[i]), (enum way)(i % WAYS));
         weft_future_close(futures[i]);
     }
     weft_pool_close(pool);
@@ -118,13 +74,13 @@ TEST_PROCESSES(each_way_to_die_is_told_and_costs_one_call)
 
 TEST_PROCESSES(a_map_goes_on_past_dead_workers)
 {
-    enum { N = 24 };
+    enum { N = 4 * WAYS };
     enum way in[N], out[N];
     weft_outcome outcomes[N];
     (void)kind;
     prepare();
     for (int i = 0; i < N; i++)
-        in[i] = (enum way)(i % 6);
+        in[i] = (enum way)(i % WAYS);
     weft_pool *pool = open_pool((weft_options){ .workers = 3 });
     weft_map map = {
         .in = in,
@@ -148,13 +104,13 @@ TEST_PROCESSES(a_group_of_processes_tells_how_they_died)
     prepare();
     weft_group *g;
     EXPECT_EQ(weft_group_open(&g, kind, &(weft_options){ .on_failure = WEFT_GO_ON }), 0);
-    weft_future *futures[6];
-    for (int i = 0; i < 6; i++) {
+    weft_future *futures[WAYS];
+    for (int i = 0; i < WAYS; i++) {
         enum way way = (enum way)i;
         EXPECT_EQ(weft_group_submit(g, die, &way, sizeof way, &futures[i], WEFT_FOREVER), 0);
     }
     EXPECT_EQ(weft_group_join(g, WEFT_FOREVER), -ECHILD);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < WAYS; i++) {
         expect_death(weft_future_outcome(futures[i]), (enum way)i);
         weft_future_close(futures[i]);
     }

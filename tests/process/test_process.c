@@ -377,7 +377,8 @@ TEST(process_has_none_of_the_programs_descriptors)
     int after = open("/dev/zero", O_RDONLY);
     struct process *one = open_process(), *two = open_process();
     struct process_result result = run(two, list_descriptors, NULL, 0);
-    EXPECT_STR((char *)result.result, "socket socket "); /* its channel and the control socket */
+    EXPECT_STR((char *)result.result,
+               "/memfd socket socket "); /* and of weft's: shared memory, channel, control */
     free(result.result);
     process_close(one);
     process_close(two);
@@ -408,7 +409,7 @@ TEST(process_has_none_of_them_where_close_range_is_refused)
     begin();
     struct process *one = open_process(), *two = open_process();
     struct process_result result = run(two, list_descriptors, NULL, 0);
-    EXPECT_STR((char *)result.result, "socket socket ");
+    EXPECT_STR((char *)result.result, "/memfd socket socket ");
     free(result.result);
     process_close(one);
     process_close(two);
@@ -424,7 +425,7 @@ TEST(process_leaves_closed_stdio_alone)
     struct process *process = open_process();
     EXPECT_EQ(fcntl(0, F_GETFD), -1);
     struct process_result result = run(process, list_descriptors, NULL, 0);
-    EXPECT_STR((char *)result.result, "socket socket ");
+    EXPECT_STR((char *)result.result, "/memfd socket socket ");
     free(result.result);
     process_close(process);
 }

@@ -221,14 +221,43 @@ TEST(signals_to_the_group_leave_processes_alive)
     process_close(open_process());
 }
 
+/* Starting a process, in every way that there is. */
+static void expect_all_starts(int error)
+{
+    struct process *process;
+    weft_group *group;
+    weft_pool *pool;
+    weft_outcome outcome;
+    EXPECT_EQ(process_open(&process, &(struct process_options){ 0 }), error);
+    if (error == 0)
+        process_close(process);
+    EXPECT_EQ(weft_group_open(&group, WEFT_PROCESSES, NULL), 0);
+    EXPECT_EQ(weft_group_start(group, get_pid, NULL, 0), error);
+    weft_group_close(group);
+    EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &(weft_options){ .workers = 1 }), 0);
+    EXPECT_EQ(
+        weft_pool_map(pool, get_pid, &(weft_map){ .count = 1, .outcomes = &outcome }, WEFT_FOREVER),
+        error ? -ECHILD : 0);
+    EXPECT_EQ(outcome.status, error);
+    weft_pool_close(pool);
+}
+
 TEST(a_change_of_user_is_refused)
 {
     if (getuid() != 0)
         SKIP("only root can become somebody else");
     begin();
+    EXPECT_EQ(setegid(65534), 0);
+    expect_all_starts(-EPERM);
+    EXPECT_EQ(setegid(0), 0);
+    EXPECT_EQ(seteuid(65534), 0);
+    expect_all_starts(-EPERM);
+    EXPECT_EQ(seteuid(0), 0);
+    expect_all_starts(0);
+    EXPECT_EQ(setresgid(65534, 65534, 65534), 0);
+    expect_all_starts(-EPERM);
     EXPECT_EQ(setresuid(65534, 65534, 65534), 0);
-    struct process *process;
-    EXPECT_EQ(process_open(&process, &(struct process_options){ 0 }), -EPERM);
+    expect_all_starts(-EPERM);
 }
 
 /* ---- output */
