@@ -10,8 +10,8 @@
  *
  * The zygote adds (each of them, if there are several: a slot is taken by a compare-and-swap). It
  * also buries, when it has reaped a child: then nothing that the child wrote can come any more.
- * Should the zygote itself die, its children die with it, and those who find that bury them by
- * their process ids; so a burial is a compare-and-swap.
+ * Should a zygote itself die, its children die with it, and the program buries them when it finds
+ * that, by several strands perhaps; so a burial is a compare-and-swap.
  */
 #include <limits.h>
 #include <unistd.h>
@@ -64,7 +64,8 @@ uint32_t participant_add(void)
             continue;
         uint32_t generation = ((state >> 1) + 1) & GENERATION_MASK;
         generation += !generation;    /* 0 would make a number of 0 */
-        store_relaxed(&slot->pid, 0); /* relaxed: published by the next */
+        store_relaxed(&slot->pid, 0); /* relaxed, both: published by the next */
+        store_relaxed(&slot->parent, 0);
         /* release: pairs with the acquires of those who look; they have the number from its bearer
            anyway */
         if (cas_release(&slot->state, &state, generation << 1 | LIVES))
@@ -76,7 +77,9 @@ uint32_t participant_add(void)
 void participant_become(uint32_t number)
 {
     participant_self = number;
-    store_relaxed(&slot_of(number)->pid, getpid()); /* relaxed: what it then sends orders it */
+    struct participant *slot = slot_of(number);
+    store_relaxed(&slot->pid, getpid()); /* relaxed, both: what it then sends orders them */
+    store_relaxed(&slot->parent, getppid());
 }
 
 void participants_open(struct participants *table)
@@ -102,25 +105,32 @@ void participant_bury(uint32_t number)
     futex_wake_shared(&participants->epoch, INT_MAX);
 }
 
-void participants_bury_others(bool (*has_ended)(pid_t pid))
+/* The parent of a living participant, from its process id; 0: there is none. relaxed: set long ago.
+ */
+static pid_t parent_of(pid_t child)
+{
+    for (uint32_t at = PROGRAM + 1; at < PARTICIPANTS_MAX; at++) {
+        const struct participant *slot = &participants->slots[at];
+        if ((load_acquire(&slot->state) & LIVES) && load_relaxed(&slot->pid) == child)
+            return load_relaxed(&slot->parent);
+    }
+    return 0;
+}
+
+void participants_bury_family(pid_t child, void (*wait_for_end)(pid_t pid))
 {
     if (!participant_self || slot_of(participant_self) != &participants->slots[PROGRAM])
         return;
+    pid_t zygote = parent_of(child);
+    if (!zygote)
+        return;
+    wait_for_end(zygote); /* then nobody is added any more */
     for (uint32_t at = PROGRAM + 1; at < PARTICIPANTS_MAX; at++) {
         struct participant *slot = &participants->slots[at];
         uint32_t state = load_acquire(&slot->state); /* pairs with the release in _add() */
-        pid_t pid = load_relaxed(&slot->pid);        /* relaxed: set long ago */
-        if ((state & LIVES) && (!pid || has_ended(pid)))
-            participant_bury(state >> 1 << PARTICIPANT_SLOT_BITS | at);
-    }
-}
-
-void participant_bury_pid(pid_t pid)
-{
-    for (uint32_t at = 0; at < PARTICIPANTS_MAX; at++) {
-        struct participant *slot = &participants->slots[at];
-        uint32_t state = load_acquire(&slot->state); /* pairs with the release in _add() */
-        if ((state & LIVES) && load_relaxed(&slot->pid) == pid) /* relaxed: set long ago */
-            participant_bury(state >> 1 << PARTICIPANT_SLOT_BITS | at);
+        if (!(state & LIVES) || load_relaxed(&slot->parent) != zygote) /* relaxed: as above */
+            continue;
+        wait_for_end(load_relaxed(&slot->pid));
+        participant_bury(state >> 1 << PARTICIPANT_SLOT_BITS | at);
     }
 }

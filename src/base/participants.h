@@ -28,7 +28,8 @@ enum { PARTICIPANT_SLOT_BITS = 13, PARTICIPANT_GENERATION_BITS = 16, PARTICIPANT
 
 struct participant {
     uint32_t state; /* atomic: the generation, and in the lowest bit whether it lives */
-    int32_t pid;    /* valid while it lives; for participants_bury_others() */
+    int32_t pid;    /* valid while it lives, as is the next; for participants_bury_family() */
+    int32_t parent; /* the zygote */
 };
 
 /* In the header of the shared range; zero at first. */
@@ -75,12 +76,10 @@ void participant_become(uint32_t number);
 void participant_bury(uint32_t number);
 
 /*
- * In the program, when the zygote has died, and with it all its children: buries them in its stead,
- * each when has_ended(pid) says so. In another process it does nothing: that is about to end, too.
+ * In the program, when a zygote has died, and with it all its children: buries them in its stead,
+ * once they have ended. The zygote is known by one of its children; nothing is done if that is
+ * buried already. In another process it does nothing: that is about to end, too.
  */
-void participants_bury_others(bool (*has_ended)(pid_t pid));
-
-/* The one with that process id has ended. */
-void participant_bury_pid(pid_t pid);
+void participants_bury_family(pid_t child, void (*wait_for_end)(pid_t pid));
 
 #endif

@@ -39,9 +39,6 @@
 /* Room for a few parts of a large context on their way; the system may allow less. */
 #define SOCKET_BYTES (1 << 19)
 
-/* How long a process that was killed may take to end, until it counts as one that was not. */
-#define DEATH_MS 200
-
 enum state { RUNNING, ENDED, LOST };
 
 struct process {
@@ -65,29 +62,13 @@ static void note_end(struct process *process, int status)
         process->end = (struct process_end){ .exit_code = WEXITSTATUS(status) };
 }
 
-/* Whether a process has ended, that was killed a moment ago if it had lost its zygote, too. */
-static bool wait_for_death(pid_t pid)
+/* Of a process that is known to be on its way. */
+static void wait_for_death(pid_t pid)
 {
-    int rc;
     struct pollfd end = { .fd = descriptors_of_process(pid), .events = POLLIN };
-    if (end.fd < 0)
-        return true;
-    do
-        rc = poll(&end, 1, DEATH_MS);
-    while (rc < 0 && errno == EINTR);
+    while (end.fd >= 0 && poll(&end, 1, -1) < 0 && errno == EINTR)
+        ;
     descriptors_close(end.fd);
-    return rc > 0;
-}
-
-/* Its zygote has died, and with it all that it had forked: nobody else says so. */
-static void bury_lost(const struct process *process)
-{
-    if (process->pid <= 0)
-        return; /* there was none, and the zygote may well live */
-    if (process->control == zygote_control())
-        participants_bury_others(wait_for_death);
-    else if (wait_for_death(process->pid))
-        participant_bury_pid(process->pid); /* a snapshot's */
 }
 
 /* Receives the next message. Returns 0; -EPIPE: it has ended or is lost; -EAGAIN: not to wait. */
@@ -98,7 +79,8 @@ static int receive(struct process *process, bool wait)
     int rc = channel_receive(&process->channel, wait);
     if (rc == -EPIPE) {
         process->state = LOST;
-        bury_lost(process);
+        if (process->pid > 0) /* else there was none, and the zygote may well live */
+            participants_bury_family(process->pid, wait_for_death);
     } else if (rc == 0 && process->channel.first.type == CHANNEL_END) {
         note_end(process, (int)process->channel.first.value);
         rc = -EPIPE;

@@ -53,7 +53,7 @@ struct shared_queue {
 
 int shared_queue_open(struct shared_queue **ret, size_t item_bytes, size_t items_max)
 {
-    if (!shared_alloc)
+    if (!shared_bytes)
         return -ENOTCONN;
     struct shared_queue *queue = shared_alloc(sizeof *queue + item_bytes * items_max);
     if (!queue)

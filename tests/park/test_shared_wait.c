@@ -165,30 +165,36 @@ TEST_IN_STRAND(a_death_before_the_wait_is_not_slept_through)
     EXPECT_EQ(park_wait(&node, 1, WEFT_FOREVER, 0), -EAGAIN);
 }
 
-static bool is_number_three(pid_t pid)
+static int waits[5];
+
+static void count_wait(pid_t pid)
 {
-    return pid == 3;
+    waits[pid]++;
 }
 
-/* As the program finds it when the zygote has died. */
-TEST(who_dies_with_the_zygote_is_buried_by_the_program)
+/* As the program finds it when a zygote has died, number 1; another, number 2, has not. */
+TEST(who_dies_with_a_zygote_is_buried_by_the_program)
 {
     static struct participants table;
     participants_open(&table);
     uint32_t program = participant_self, numbers[3];
     for (int i = 0; i < 3; i++) {
         numbers[i] = participant_add();
-        participant_become(numbers[i]);
         table.slots[i + 1].pid = i + 2;
-        participants_bury_others(is_number_three); /* by another than the program: nothing */
+        table.slots[i + 1].parent = i == 1 ? 2 : 1;
     }
+    participant_self = numbers[0];
+    participants_bury_family(2, count_wait); /* by another than the program: nothing */
     participant_self = program;
-    participants_bury_others(is_number_three);
-    EXPECT_FALSE(participant_is_dead(program));
+    participants_bury_family(5, count_wait);
     EXPECT_FALSE(participant_is_dead(numbers[0]));
-    EXPECT_TRUE(participant_is_dead(numbers[1]));
-    EXPECT_FALSE(participant_is_dead(numbers[2]));
-    EXPECT_EQ(death_epoch(), 1);
+    participants_bury_family(4, count_wait);
+    EXPECT_FALSE(participant_is_dead(program));
+    EXPECT_TRUE(participant_is_dead(numbers[0]));
+    EXPECT_FALSE(participant_is_dead(numbers[1]));
+    EXPECT_TRUE(participant_is_dead(numbers[2]));
+    EXPECT_EQ(death_epoch(), 2);
+    EXPECT_TRUE(waits[1] == 1 && waits[2] == 1 && waits[3] == 0 && waits[4] == 1);
 }
 
 TEST(numbers_of_participants_come_back_late)

@@ -100,6 +100,25 @@ static int say_participant(weft_call *call)
     return weft_call_return(call, &participant_self, sizeof participant_self);
 }
 
+/* What strands of this program and of itself run again have in common. */
+struct common {
+    weft_lock lock;
+    weft_event taken;
+    weft_queue *to, *from; /* the process */
+};
+
+static int give_take_and_die(weft_call *call)
+{
+    struct common *common = call->pointer;
+    int number = 17;
+    EXPECT_EQ(weft_queue_put(common->from, &number, WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_queue_get(common->to, &number, WEFT_FOREVER), 0);
+    EXPECT_EQ(number, 18);
+    weft_lock_lock(&common->lock);
+    weft_event_set(&common->taken);
+    _exit(3);
+}
+
 static int die(weft_call *call)
 {
     (void)call;
@@ -157,9 +176,10 @@ static void occupy(const char *path, const char *place_file, const char *times)
 __attribute__((constructor(200))) static void begin_program(void)
 {
     bool again = getenv("WEFT_PROCESS"), ok = true;
-    static weft_fn *const all[] = { add_in_worker, die,          say_arguments,
-                                    say_changed,   say_name,     say_remains,
-                                    start_another, write_shared, say_participant };
+    static weft_fn *const all[] = { add_in_worker,    die,          say_arguments,
+                                    say_changed,      say_name,     say_remains,
+                                    start_another,    write_shared, say_participant,
+                                    give_take_and_die };
     size_t n = sizeof all / sizeof *all;
     for (size_t i = 0; i < n; i++) { /* in another order the second time */
         char name[20];
@@ -259,6 +279,30 @@ TEST(deaths_are_noticed_in_shared_memory)
     weft_future_close(f);
     weft_group_close(group);
     weft_shared_free(number);
+}
+
+TEST(locks_events_and_queues_work_between_a_program_and_itself_run_again)
+{
+    begin_again();
+    struct common *common = weft_shared_alloc(sizeof *common);
+    EXPECT_EQ(weft_queue_open(&common->to, sizeof(int), 1, WEFT_SHARED), 0);
+    EXPECT_EQ(weft_queue_open(&common->from, sizeof(int), 1, WEFT_SHARED), 0);
+    weft_group *group;
+    EXPECT_EQ(weft_group_open(&group, WEFT_PROCESSES, AGAIN), 0);
+    EXPECT_EQ(weft_group_start(group, give_take_and_die, common, WEFT_POINTER), 0);
+    int number = 0;
+    EXPECT_EQ(weft_queue_get(common->from, &number, WEFT_FOREVER), 0);
+    EXPECT_EQ(number++, 17);
+    EXPECT_EQ(weft_queue_put(common->to, &number, WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_event_wait(&common->taken, WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_lock_acquire(&common->lock, WEFT_FOREVER), -EOWNERDEAD);
+    EXPECT_EQ(weft_lock_recover(&common->lock), 0);
+    EXPECT_EQ(weft_lock_release(&common->lock), 0);
+    EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), -ECHILD);
+    weft_group_close(group);
+    weft_queue_close(common->to);
+    weft_queue_close(common->from);
+    weft_shared_free(common);
 }
 
 TEST(enter_and_leave_are_found_by_their_names)

@@ -169,7 +169,7 @@ static void needs_limits(void)
 /* Takes 100 MiB, which is too much, then 10, which is not. */
 static int take_memory(weft_call *call)
 {
-    char *memory = malloc(100 * MIB);
+    char *volatile memory = malloc(100 * MIB); /* volatile: clang would do without malloc() */
     int error = errno;
     free(memory);
     if (memory)

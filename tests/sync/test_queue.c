@@ -379,6 +379,18 @@ TEST(draining_after_shutdown_still_counts_the_work)
     weft_queue_close(shared->queue);
 }
 
+TEST(there_is_none_in_shared_memory_without_that)
+{
+    if (strands_share())
+        SKIP("there is shared memory");
+    weft_queue *before = (weft_queue *)&shared->got, *q = before;
+    int rc = weft_queue_open(&q, 4, 4, WEFT_SHARED);
+    if (rc == 0) /* the harness has prepared for processes */
+        weft_queue_close(q);
+    else
+        EXPECT_TRUE(rc == -ENOTCONN && q == before);
+}
+
 TEST(one_in_shared_memory_has_no_descriptor)
 {
     if (!strands_share())
