@@ -346,7 +346,7 @@ static int open_members(struct crew *crew, uint32_t n)
     return 0;
 }
 
-static void free_crew(struct crew *crew)
+void crew_free(struct crew *crew)
 {
     for (uint32_t i = 0; i < crew->members_count; i++)
         member_free(crew->members[i]);
@@ -413,7 +413,7 @@ int crew_open(struct crew **ret, const weft_options *options, uint32_t members)
     if (rc == 0 && members)
         rc = crew_supervise(crew);
     if (rc < 0) {
-        free_crew(crew);
+        crew_free(crew);
         return rc;
     }
     *ret = crew;
@@ -438,5 +438,4 @@ void crew_close(struct crew *crew)
     signal_raise(&crew->submitted.room, UINT32_MAX);
     thread_set_join(&crew->supervisor);
     (void)signal_wait(&crew->quiet, attempt_quiet, crew, WEFT_FOREVER, PARK_SHIELDED);
-    free_crew(crew);
 }

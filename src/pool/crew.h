@@ -214,8 +214,11 @@ bool crew_add(struct crew *crew, struct member *member);
 /* And no longer. Under the lock. */
 void crew_remove(struct crew *crew, struct member *member);
 
-/* Nothing new will come: ends the processes when what is there has ended, and frees. Blocks. */
+/* Nothing new will come: ends the processes when what is there has ended. Blocks. */
 void crew_close(struct crew *crew);
+
+/* It was closed, and all its futures have ended: one that is cancelled in the queue still looks there. */
+void crew_free(struct crew *crew);
 
 /* Nothing more is to run: what has not begun is cancelled, what runs is asked to end. */
 void crew_terminate(struct crew *crew);

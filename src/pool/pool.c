@@ -548,6 +548,8 @@ void weft_pool_close(weft_pool *pool)
     (void)signal_wait(&pool->drained, attempt_drained, pool, WEFT_FOREVER, PARK_SHIELDED);
     if (pool->kind == WEFT_SERIAL)
         pool_serial_close(pool);
+    if (pool->crew)
+        crew_free(pool->crew);
     free(pool->workers);
     options_free(&pool->options);
     free(pool);

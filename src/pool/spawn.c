@@ -111,6 +111,7 @@ static void close_runner(struct runner *base)
 {
     struct process_runner *runner = (struct process_runner *)base;
     crew_close(runner->crew);
+    crew_free(runner->crew);
     free(runner);
 }
 

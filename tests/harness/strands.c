@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -39,6 +40,7 @@ struct member {
     pthread_mutex_t mutex;
     struct strand *record; /* guarded by mutex: NULL before it runs and after */
     pid_t pid;             /* guarded by mutex: of the process in which that is */
+    pid_t tid;             /* guarded by mutex: of the thread that runs it; tasks stay on theirs */
     bool ended;            /* guarded by mutex */
     bool killed;           /* the test's own: whoever held the mutex may be dead */
     pthread_t thread;      /* kind foreign */
@@ -63,6 +65,7 @@ static void show(struct member *member, struct strand *record, bool ended)
     pthread_mutex_lock(&member->mutex);
     member->record = record;
     member->pid = getpid();
+    member->tid = gettid();
     member->ended = ended;
     pthread_mutex_unlock(&member->mutex);
 }
@@ -263,15 +266,36 @@ static bool sleeps_elsewhere(const struct member *member)
            strand_waits(read_word(member, &member->record->decision));
 }
 
-static bool sleeps(const struct member *member)
+static bool sleeps_here(const struct member *member)
 {
     struct strand *record = member->record;
-    if (member->all->kind == PROCESSES)
-        return sleeps_elsewhere(member);
     /* acquire: its nodes were queued before it said that it sleeps */
     if (load_acquire(&record->token) != TOKEN_SLEEPING)
         return false;
     return strand_waits(load_acquire(&record->decision));
+}
+
+/* Whether the kernel has the thread asleep: not even about to run. */
+static bool thread_sleeps(const struct member *member)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", member->pid, member->tid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return false;
+    (void)!fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    const char *name_end = strrchr(text, ')');
+    return name_end && strncmp(name_end, ") S", 3) == 0;
+}
+
+/* The kernel wakes one that sleeps on a word in shared memory, and its record does not say so until
+ * it runs. */
+static bool sleeps(const struct member *member)
+{
+    if (member->all->kind == PROCESSES ? !sleeps_elsewhere(member) : !sleeps_here(member))
+        return false;
+    return member->all->kind < SHARED_THREADS || thread_sleeps(member);
 }
 
 enum { ASLEEP = 1, ENDED = 2 };
