@@ -188,7 +188,8 @@ void dispatch(struct crew *crew, struct harvest *harvest)
         while (is_source(crew) && give_all(crew, TARGET_NS, harvest)) {
         }
     }
-    if (!is_source(crew) && crew->in_flight && has_idle(crew) && steal(crew))
+    /* half of one's calls may be fewer than there are others with nothing to do */
+    while (!is_source(crew) && crew->in_flight && has_idle(crew) && steal(crew))
         give_all(crew, 0, harvest);
     wake(crew);
 }
