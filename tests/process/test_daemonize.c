@@ -28,17 +28,10 @@ static int say_stream(weft_call *call)
 
 static int say_directory(weft_call *call)
 {
-    char path[200] = "";
+    char path[16] = "";
     if (!getcwd(path, sizeof path))
         return -errno;
     return weft_call_return(call, path, sizeof path);
-}
-
-static void ask_process(struct worker *process, weft_fn *fn, char answer[16])
-{
-    struct result result = run(process, fn, NULL, 0);
-    memcpy(answer, result.result, 15);
-    free(result.result);
 }
 
 static void describe_itself(struct report *report)
@@ -59,8 +52,9 @@ static void describe_process(struct report *report)
 {
     struct worker *process = open_worker();
     report->process = (pid_t)run_number(process, get_pid);
-    ask_process(process, say_directory, report->process_directory);
-    ask_process(process, say_stream, report->process_stream);
+    run_value(process, say_directory, NULL, 0, report->process_directory,
+              sizeof report->process_directory);
+    run_value(process, say_stream, NULL, 0, report->process_stream, sizeof report->process_stream);
     worker_close(process);
 }
 

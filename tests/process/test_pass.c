@@ -163,14 +163,12 @@ TEST(a_process_takes_what_another_passes)
 {
     begin();
     struct worker *one = open_worker(), *two = open_worker();
-    struct result given = run(one, give_pipe, NULL, 0);
+    uint64_t ticket;
     char number[24];
-    EXPECT_EQ(given.status, 0);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)*(const uint64_t *)given.result);
-    EXPECT_EQ(run(two, write_to, number, strlen(number) + 1).status,
-              -EBADF); /* it is for reading */
-    EXPECT_EQ(run(two, write_to, number, strlen(number) + 1).status, -ENOENT);
-    free(given.result);
+    run_value(one, give_pipe, NULL, 0, &ticket, sizeof ticket);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)ticket);
+    EXPECT_EQ(run_plain(two, write_to, number, strlen(number) + 1), -EBADF); /* it is for reading */
+    EXPECT_EQ(run_plain(two, write_to, number, strlen(number) + 1), -ENOENT);
     worker_close(one);
     worker_close(two);
 }

@@ -318,8 +318,8 @@ static void program_that_prints(int fd)
     struct process_options options = { .leave = leave_printing };
     for (int i = 0; i < 2; i++) {
         process = open_worker_with(&options);
-        run(process, print_line, "1", 2);
-        run(process, print_line, "2", 2);
+        EXPECT_EQ(run_plain(process, print_line, "1", 2), 0);
+        EXPECT_EQ(run_plain(process, print_line, "2", 2), 0);
         worker_quit(process);
         EXPECT_EQ(worker_end(process).exit_code, 0);
         worker_close(process);
