@@ -78,22 +78,6 @@ TEST(process_tells_how_it_ended)
     }
 }
 
-static char state_of(pid_t pid, pid_t *ret_parent)
-{
-    char path[64], state = 0;
-    int parent = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *stat = fopen(path, "re");
-    if (!stat)
-        return 0;
-    if (fscanf(stat, "%*d (%*[^)]) %c %d", &state, &parent) != 2)
-        state = 0;
-    fclose(stat);
-    if (ret_parent)
-        *ret_parent = parent;
-    return state;
-}
-
 /* How many children of the zygote there are, dead ones included. */
 static unsigned zygotes_children(void)
 {

@@ -334,16 +334,6 @@ static void program_that_prints(int fd)
 
 TEST(output_is_neither_lost_nor_doubled)
 {
-    int ends[2];
-    char text[500] = "";
-    size_t used = 0;
-    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
-    fflush(stdout);
-    pid_t program = run_program(program_that_prints, ends[1]);
-    close(ends[1]);
-    for (ssize_t n; (n = read(ends[0], text + used, sizeof text - 1 - used)) > 0;)
-        used += (size_t)n;
-    close(ends[0]);
-    expect_success(program);
-    EXPECT_STR(text, "before;call 1;call 2;leave;call 1;call 2;leave;call 3;atexit;after;atexit;");
+    expect_printed(program_that_prints,
+                   "before;call 1;call 2;leave;call 1;call 2;leave;call 3;atexit;after;atexit;");
 }
