@@ -12,16 +12,10 @@
 #include <weft/pool.h>
 #include <weft/self.h>
 
+#include "calls.h"
 #include "harness.h"
 #include "kinds.h"
 #include "strands.h"
-
-static int square(weft_call *call)
-{
-    int n = *(const int *)call->arg;
-    n *= n;
-    return weft_call_return(call, &n, sizeof n);
-}
 
 static int refuse(weft_call *call)
 {
@@ -39,20 +33,6 @@ static weft_pool *open_pool(weft_kind kind, uint32_t workers)
     weft_pool *pool;
     EXPECT_EQ(weft_pool_open(&pool, kind, &(weft_options){ .workers = workers }), 0);
     return pool;
-}
-
-static weft_future *submit(weft_pool *pool, weft_fn *fn, int arg)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, fn, &arg, sizeof arg, &f, WEFT_FOREVER), 0);
-    return f;
-}
-
-static void expect_square(weft_future *f, int n)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
-    EXPECT_EQ(*(const int *)weft_future_result(f, NULL), n * n);
-    weft_future_close(f);
 }
 
 TEST_EACH_KIND(a_call_gives_its_result_and_outcome)
@@ -323,14 +303,6 @@ static weft_pool *busy_pool(weft_kind kind, uint32_t backlog_max, weft_future **
     *ret_running = submit(pool, sleep_until_cancelled, 0);
     UNTIL(weft_future_outcome(*ret_running)->how == WEFT_RUNNING);
     return pool;
-}
-
-static void expect_cancelled(weft_future *f)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), -ECHILD);
-    EXPECT_EQ(weft_future_outcome(f)->how, WEFT_CANCELLED);
-    EXPECT_EQ(weft_future_outcome(f)->status, -ECANCELED);
-    weft_future_close(f);
 }
 
 TEST_EACH_STRAND_KIND(what_has_not_started_is_cancelled_at_once_and_never_runs)
