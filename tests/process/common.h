@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,25 @@ static inline int sleep_for_ever(weft_call *call)
     while (pause() < 0) /* always */
         ;
     return 0;
+}
+
+static inline void *wait_for_lock(void *lock)
+{
+    pthread_mutex_lock(lock);
+    pthread_mutex_unlock(lock);
+    return NULL;
+}
+
+/* Calls fn while the process has another thread. */
+static inline void check_beside_a_thread(void (*fn)(void))
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread;
+    pthread_mutex_lock(&lock);
+    EXPECT_EQ(pthread_create(&thread, NULL, wait_for_lock, &lock), 0);
+    fn();
+    pthread_mutex_unlock(&lock);
+    pthread_join(thread, NULL);
 }
 
 /* The letter of a process' state and, unless NULL, its parent. 0: there is no such process. */

@@ -2,7 +2,6 @@
 /* weft_daemonize(): the program goes on as another process, with its zygote and all that it has. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -176,23 +175,15 @@ TEST(what_was_printed_before_is_neither_lost_nor_doubled)
 
 /* ---- it fails: the program is what it was */
 
-static void *wait_for_lock(void *lock)
+static void expect_busy(void)
 {
-    pthread_mutex_lock(lock);
-    pthread_mutex_unlock(lock);
-    return NULL;
+    EXPECT_EQ(weft_daemonize(), -EBUSY);
 }
 
 TEST(a_program_with_threads_does_not_become_a_daemon)
 {
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_t thread;
     begin();
-    pthread_mutex_lock(&lock);
-    EXPECT_EQ(pthread_create(&thread, NULL, wait_for_lock, &lock), 0);
-    EXPECT_EQ(weft_daemonize(), -EBUSY);
-    pthread_mutex_unlock(&lock);
-    pthread_join(thread, NULL);
+    check_beside_a_thread(expect_busy);
 }
 
 static void call_in_fork(int fd)

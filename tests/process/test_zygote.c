@@ -2,7 +2,6 @@
 /* weft_init() and the zygote: who may call it, who dies with whom, what signals do. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,23 +18,15 @@ TEST(init_may_be_called_twice)
     EXPECT_EQ(zygote_id(), zygote);
 }
 
-static void *wait_for_lock(void *lock)
+static void expect_busy(void)
 {
-    pthread_mutex_lock(lock);
-    pthread_mutex_unlock(lock);
-    return NULL;
+    EXPECT_EQ(weft_init(), -EBUSY);
+    EXPECT_FALSE(process_available());
 }
 
 TEST(init_refuses_a_process_with_threads)
 {
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_t thread;
-    pthread_mutex_lock(&lock);
-    EXPECT_EQ(pthread_create(&thread, NULL, wait_for_lock, &lock), 0);
-    EXPECT_EQ(weft_init(), -EBUSY);
-    EXPECT_FALSE(process_available());
-    pthread_mutex_unlock(&lock);
-    pthread_join(thread, NULL);
+    check_beside_a_thread(expect_busy);
 }
 
 static void call_in_fork(int fd)
