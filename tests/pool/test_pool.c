@@ -205,47 +205,37 @@ static int count_call(weft_call *call)
     return atomic_fetch_add(&worker->counts->ids[worker->number % 64], 1) + 1;
 }
 
-TEST_EACH_KIND(every_worker_is_entered_before_its_first_call_and_left_after_its_last)
+/* Runs 30 calls in a pool with these options and gives what they counted. */
+static struct counts *count_calls(weft_kind kind, weft_options options)
 {
     struct counts *counts = counts_new(kind);
-    weft_options options = {
-        .workers = 3,
-        .context = &counts,
-        .context_bytes = sizeof counts,
-        .enter = enter,
-        .leave = leave,
-    };
     weft_pool *pool;
+    options.context = &counts;
+    options.context_bytes = sizeof counts;
+    options.enter = enter;
+    options.leave = leave;
     EXPECT_EQ(weft_pool_open(&pool, kind, &options), 0);
     for (int i = 0; i < 30; i++)
         EXPECT_EQ(weft_pool_submit(pool, count_call, NULL, 0, NULL, WEFT_FOREVER), 0);
     weft_pool_close(pool);
     EXPECT_EQ(atomic_load(&counts->calls), 30);
+    EXPECT_EQ(atomic_load(&counts->left), atomic_load(&counts->entered));
+    return counts;
+}
+
+TEST_EACH_KIND(every_worker_is_entered_before_its_first_call_and_left_after_its_last)
+{
+    struct counts *counts = count_calls(kind, (weft_options){ .workers = 3 });
     EXPECT_GE(atomic_load(&counts->entered), 1);
     EXPECT_LE(atomic_load(&counts->entered), 3);
-    EXPECT_EQ(atomic_load(&counts->left), atomic_load(&counts->entered));
     counts_free(kind, counts);
 }
 
 TEST_EACH_STRAND_KIND(workers_are_replaced_after_so_many_calls)
 {
-    struct counts *counts = counts_new(kind);
-    weft_options options = {
-        .workers = 2,
-        .calls_per_worker_max = 3,
-        .context = &counts,
-        .context_bytes = sizeof counts,
-        .enter = enter,
-        .leave = leave,
-    };
-    weft_pool *pool;
-    EXPECT_EQ(weft_pool_open(&pool, kind, &options), 0);
-    for (int i = 0; i < 30; i++)
-        EXPECT_EQ(weft_pool_submit(pool, count_call, NULL, 0, NULL, WEFT_FOREVER), 0);
-    weft_pool_close(pool);
-    EXPECT_EQ(atomic_load(&counts->calls), 30);
+    weft_options options = { .workers = 2, .calls_per_worker_max = 3 };
+    struct counts *counts = count_calls(kind, options);
     EXPECT_GE(atomic_load(&counts->entered), 10);
-    EXPECT_EQ(atomic_load(&counts->left), atomic_load(&counts->entered));
     for (int i = 0; i < 64; i++)
         EXPECT_LE(atomic_load(&counts->ids[i]), 3);
     counts_free(kind, counts);
