@@ -23,7 +23,6 @@
  * wait.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -34,6 +33,7 @@
 #include <weft/signal.h>
 
 #include "base/atomic.h"
+#include "base/helper.h"
 #include "sync/queue.h"
 
 struct subscription {
@@ -120,26 +120,15 @@ static void *ferry_main(void *unused)
     return NULL;
 }
 
-/* Makes the ferry, unless there is one. It begins with all signals blocked. */
+/* Makes the ferry, unless there is one. It begins with all blocked that can be forwarded. */
 static int make_ferry(void)
 {
-    pthread_t thread;
-    pthread_attr_t attributes;
-    sigset_t all, before;
     if (ferry_of)
         return 0;
-    int rc = pthread_attr_init(&attributes);
-    if (rc)
-        return -rc;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, &attributes, ferry_main, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    int rc = helper_start(ferry_main, NULL);
     if (rc == 0)
         store_relaxed(&ferry_of, getpid()); /* relaxed: of interest after a fork only */
-    return -rc;
+    return rc;
 }
 
 /* ---- the calls */

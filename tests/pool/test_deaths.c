@@ -9,6 +9,7 @@
 #include <weft/pool.h>
 #include <weft/self.h>
 
+#include "calls.h"
 #include "dying.h"
 #include "kinds.h"
 #include "strands.h"
@@ -49,13 +50,6 @@ static weft_pool *open_pool(weft_options options)
     return pool;
 }
 
-static weft_future *submit(weft_pool *pool, weft_fn *fn, enum way way)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, fn, &way, sizeof way, &f, WEFT_FOREVER), 0);
-    return f;
-}
-
 TEST_PROCESSES(each_way_to_die_is_told_and_costs_one_call)
 {
     (void)kind;
@@ -63,7 +57,7 @@ TEST_PROCESSES(each_way_to_die_is_told_and_costs_one_call)
     weft_pool *pool = open_pool((weft_options){ .workers = 2 });
     weft_future *futures[3 * WAYS];
     for (int i = 0; i < 3 * WAYS; i++)
-        futures[i] = submit(pool, die, (enum way)(i % WAYS));
+        futures[i] = submit(pool, die, i % WAYS);
     for (int i = 0; i < 3 * WAYS; i++) {
         EXPECT_EQ(weft_future_wait(futures[i], WEFT_FOREVER), i % WAYS ? -ECHILD : 0);
         expect_death(weft_future_outcome(futures[i]), (enum way)(i % WAYS));
@@ -159,13 +153,13 @@ TEST_PROCESSES(a_call_that_crashed_is_tried_again_as_often_as_allowed)
     (void)kind;
     prepare();
     weft_pool *pool = open_pool((weft_options){ .workers = 1, .attempts_max = 3 });
-    weft_future *f = submit(pool, count_attempt_and_die, (enum way)3);
+    weft_future *f = submit(pool, count_attempt_and_die, 3);
     EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
     EXPECT_EQ(*(const uint32_t *)weft_future_result(f, NULL), 3);
     EXPECT_EQ(weft_future_outcome(f)->attempts, 3);
     weft_future_close(f);
     atomic_store(&board->attempts, 0);
-    f = submit(pool, count_attempt_and_die, (enum way)4);
+    f = submit(pool, count_attempt_and_die, 4);
     EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), -ECHILD);
     EXPECT_EQ(weft_future_outcome(f)->how, WEFT_CRASHED);
     EXPECT_EQ(weft_future_outcome(f)->attempts, 3);

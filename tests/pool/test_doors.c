@@ -7,39 +7,9 @@
 
 #include <weft.h>
 
+#include "calls.h"
 #include "dying.h"
 #include "kinds.h"
-
-static int double_it(weft_call *call)
-{
-    int n = 2 * *(const int *)call->arg;
-    return weft_call_return(call, &n, sizeof n);
-}
-
-static weft_future *submit(weft_pool *pool, int n)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, double_it, &n, sizeof n, &f, WEFT_FOREVER), 0);
-    return f;
-}
-
-static void expect_double(weft_future *f, int n)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
-    EXPECT_EQ(*(const int *)weft_future_result(f, NULL), 2 * n);
-    EXPECT_EQ(weft_future_outcome(f)->attempts, 1);
-    weft_future_close(f);
-}
-
-static void double_many(weft_pool *pool)
-{
-    enum { CALLS = 30 };
-    weft_future *futures[CALLS];
-    for (int i = 0; i < CALLS; i++)
-        futures[i] = submit(pool, i);
-    for (int i = 0; i < CALLS; i++)
-        expect_double(futures[i], i);
-}
 
 struct door {
     atomic_int to_fail, entered, left;
@@ -64,6 +34,23 @@ static void leave_badly(void *worker)
     die_by(door->way);
 }
 
+/* Has calls go through a pool whose door fails so many times when it is entered. */
+static void use_door(struct door *door, int to_fail, const weft_options *options)
+{
+    enum { CALLS = 30 };
+    weft_future *futures[CALLS];
+    weft_pool *pool;
+    atomic_store(&door->to_fail, to_fail);
+    atomic_store(&door->entered, 0);
+    atomic_store(&door->left, 0);
+    EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, options), 0);
+    for (int i = 0; i < CALLS; i++)
+        futures[i] = submit(pool, square, i);
+    for (int i = 0; i < CALLS; i++)
+        expect_square(futures[i], i);
+    weft_pool_close(pool);
+}
+
 static const enum way ways_of_doors[] = { LIVE, EXIT_3, SEGFAULT, ABORT, KILL_ITSELF };
 
 TEST_PROCESSES(whatever_happens_in_enter_costs_no_call)
@@ -78,13 +65,8 @@ TEST_PROCESSES(whatever_happens_in_enter_costs_no_call)
     (void)kind;
     leave_no_cores();
     for (size_t i = 0; i < sizeof ways_of_doors / sizeof *ways_of_doors; i++) {
-        weft_pool *pool;
         door->way = ways_of_doors[i];
-        atomic_store(&door->entered, 0);
-        atomic_store(&door->to_fail, 4);
-        EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &options), 0);
-        double_many(pool);
-        weft_pool_close(pool);
+        use_door(door, 4, &options);
         EXPECT_GE(atomic_load(&door->entered), 5);
     }
     weft_shared_free(door);
@@ -105,12 +87,8 @@ TEST_PROCESSES(whatever_happens_in_leave_costs_no_call)
     (void)kind;
     leave_no_cores();
     for (size_t i = 0; i < sizeof ways_of_doors / sizeof *ways_of_doors; i++) {
-        weft_pool *pool;
         door->way = ways_of_doors[i];
-        atomic_store(&door->left, 0);
-        EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &options), 0);
-        double_many(pool);
-        weft_pool_close(pool);
+        use_door(door, 0, &options);
         EXPECT_GE(atomic_load(&door->left), 10);
     }
     weft_shared_free(door);
@@ -130,6 +108,6 @@ TEST_PROCESSES(a_worker_that_never_leaves_is_killed_after_the_grace)
     weft_options options = { .workers = 2, .leave = leave_never, .grace_ns = 5 * WEFT_MS };
     (void)kind;
     EXPECT_EQ(weft_pool_open(&pool, WEFT_PROCESSES, &options), 0);
-    expect_double(submit(pool, 4), 4);
+    expect_square(submit(pool, square, 4), 4);
     weft_pool_close(pool);
 }

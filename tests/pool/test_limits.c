@@ -9,6 +9,7 @@
 
 #include <weft.h>
 
+#include "calls.h"
 #include "dying.h"
 #include "kinds.h"
 #include "strands.h"
@@ -68,24 +69,9 @@ static weft_pool *open_pool(weft_options options)
     return pool;
 }
 
-static weft_future *submit(weft_pool *pool, weft_fn *fn)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, fn, NULL, 0, &f, WEFT_FOREVER), 0);
-    return f;
-}
-
 static void expect_done(weft_future *f)
 {
     EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
-    weft_future_close(f);
-}
-
-static void expect_cancelled(weft_future *f)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), -ECHILD);
-    EXPECT_EQ(weft_future_outcome(f)->how, WEFT_CANCELLED);
-    EXPECT_EQ(weft_future_outcome(f)->status, -ECANCELED);
     weft_future_close(f);
 }
 
@@ -116,7 +102,7 @@ static void submit_calls(weft_pool *pool, size_t calls)
 static void call_one_by_one(weft_pool *pool, size_t calls)
 {
     for (size_t i = 0; i < calls; i++)
-        expect_done(submit(pool, count));
+        expect_done(submit(pool, count, 0));
 }
 
 /* A worker may wait in reserve without having run any; none runs too many, and all leave. */
@@ -157,7 +143,7 @@ TEST_PROCESSES(one_worker_at_a_time_runs_its_share)
     (void)kind;
     weft_pool *pool = open_pool((weft_options){ .workers = 1, .calls_per_worker_max = EACH });
     for (int i = 0; i < EACH * ROUNDS; i++) {
-        weft_future *f = submit(pool, count);
+        weft_future *f = submit(pool, count, 0);
         EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
         EXPECT_EQ(*(const int *)weft_future_result(f, NULL), i / EACH);
         weft_future_close(f);
@@ -214,38 +200,30 @@ static int listen_and_return(weft_call *call)
     return status == 1 ? weft_call_return(call, "late", 5) : status;
 }
 
-static weft_future *submit_listener(weft_pool *pool, int status)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, listen_and_return, &status, sizeof status, &f, WEFT_FOREVER),
-              0);
-    return f;
-}
-
 /* The grace is an hour: it is not the kill that ends them. */
 TEST_PROCESSES(a_cancelled_call_may_end_by_itself)
 {
     (void)kind;
     weft_pool *pool = open_pool((weft_options){ .workers = 1, .grace_ns = 3600 * WEFT_S });
-    weft_future *given_up = submit_listener(pool, -ECANCELED);
+    weft_future *given_up = submit(pool, listen_and_return, -ECANCELED);
     UNTIL(atomic_load(&board->begun) == 1);
     weft_future_cancel(given_up);
     expect_cancelled(given_up);
 
-    weft_future *completed = submit_listener(pool, 1);
+    weft_future *completed = submit(pool, listen_and_return, 1);
     UNTIL(atomic_load(&board->begun) == 2);
     weft_future_cancel(completed);
     expect_done(completed); /* it has a result, which counts */
     EXPECT_EQ(atomic_load(&board->asked), 2);
 
-    weft_future *failed = submit_listener(pool, -EDOM);
+    weft_future *failed = submit(pool, listen_and_return, -EDOM);
     UNTIL(atomic_load(&board->begun) == 3);
     weft_future_cancel(failed);
     EXPECT_EQ(weft_future_wait(failed, WEFT_FOREVER), -ECHILD);
     EXPECT_EQ(weft_future_outcome(failed)->how, WEFT_FAILED);
     EXPECT_EQ(weft_future_outcome(failed)->status, -EDOM);
     weft_future_close(failed);
-    expect_done(submit(pool, count));
+    expect_done(submit(pool, count, 0));
     weft_pool_close(pool);
     weft_shared_free(board);
 }
@@ -268,7 +246,7 @@ TEST_PROCESSES(any_call_of_many_may_be_cancelled)
     (void)kind;
     weft_pool *pool = open_pool((weft_options){ .workers = 2, .grace_ns = WEFT_MS });
     for (int i = 0; i < MANY; i++)
-        futures[i] = submit(pool, i % 3 == 0 ? be_deaf : count);
+        futures[i] = submit(pool, i % 3 == 0 ? be_deaf : count, 0);
     for (int i = MANY - 3; i >= 0; i -= 3)
         weft_future_cancel(futures[i]);
     for (int i = 0; i < MANY; i++)

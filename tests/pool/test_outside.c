@@ -9,6 +9,7 @@
 
 #include <weft.h>
 
+#include "calls.h"
 #include "dying.h"
 #include "kinds.h"
 #include "strands.h"
@@ -42,13 +43,6 @@ static weft_pool *open_pool(weft_options options)
     return pool;
 }
 
-static int square(weft_call *call)
-{
-    int n = *(const int *)call->arg;
-    n *= n;
-    return weft_call_return(call, &n, sizeof n);
-}
-
 /* Squares once the gate is open. */
 static int hold(weft_call *call)
 {
@@ -61,35 +55,12 @@ static int hold(weft_call *call)
     return square(call);
 }
 
-static weft_future *submit(weft_pool *pool, weft_fn *fn, int n)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, fn, &n, sizeof n, &f, WEFT_FOREVER), 0);
-    return f;
-}
-
-static void expect_square(weft_future *f, int n)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
-    EXPECT_EQ(*(const int *)weft_future_result(f, NULL), n * n);
-    EXPECT_EQ(weft_future_outcome(f)->attempts, 1);
-    weft_future_close(f);
-}
-
 static void expect_crash(weft_future *f, int signo)
 {
     EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), -ECHILD);
     EXPECT_EQ(weft_future_outcome(f)->how, WEFT_CRASHED);
     EXPECT_EQ(weft_future_outcome(f)->signal, signo);
     EXPECT_EQ(weft_future_outcome(f)->attempts, 1);
-    weft_future_close(f);
-}
-
-static void expect_cancelled(weft_future *f)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), -ECHILD);
-    EXPECT_EQ(weft_future_outcome(f)->how, WEFT_CANCELLED);
-    EXPECT_EQ(weft_future_outcome(f)->status, -ECANCELED);
     weft_future_close(f);
 }
 

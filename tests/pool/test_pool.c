@@ -12,16 +12,10 @@
 #include <weft/pool.h>
 #include <weft/self.h>
 
+#include "calls.h"
 #include "harness.h"
 #include "kinds.h"
 #include "strands.h"
-
-static int square(weft_call *call)
-{
-    int n = *(const int *)call->arg;
-    n *= n;
-    return weft_call_return(call, &n, sizeof n);
-}
 
 static int refuse(weft_call *call)
 {
@@ -39,20 +33,6 @@ static weft_pool *open_pool(weft_kind kind, uint32_t workers)
     weft_pool *pool;
     EXPECT_EQ(weft_pool_open(&pool, kind, &(weft_options){ .workers = workers }), 0);
     return pool;
-}
-
-static weft_future *submit(weft_pool *pool, weft_fn *fn, int arg)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, fn, &arg, sizeof arg, &f, WEFT_FOREVER), 0);
-    return f;
-}
-
-static void expect_square(weft_future *f, int n)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
-    EXPECT_EQ(*(const int *)weft_future_result(f, NULL), n * n);
-    weft_future_close(f);
 }
 
 TEST_EACH_KIND(a_call_gives_its_result_and_outcome)
@@ -225,47 +205,37 @@ static int count_call(weft_call *call)
     return atomic_fetch_add(&worker->counts->ids[worker->number % 64], 1) + 1;
 }
 
-TEST_EACH_KIND(every_worker_is_entered_before_its_first_call_and_left_after_its_last)
+/* Runs 30 calls in a pool with these options and gives what they counted. */
+static struct counts *count_calls(weft_kind kind, weft_options options)
 {
     struct counts *counts = counts_new(kind);
-    weft_options options = {
-        .workers = 3,
-        .context = &counts,
-        .context_bytes = sizeof counts,
-        .enter = enter,
-        .leave = leave,
-    };
     weft_pool *pool;
+    options.context = &counts;
+    options.context_bytes = sizeof counts;
+    options.enter = enter;
+    options.leave = leave;
     EXPECT_EQ(weft_pool_open(&pool, kind, &options), 0);
     for (int i = 0; i < 30; i++)
         EXPECT_EQ(weft_pool_submit(pool, count_call, NULL, 0, NULL, WEFT_FOREVER), 0);
     weft_pool_close(pool);
     EXPECT_EQ(atomic_load(&counts->calls), 30);
+    EXPECT_EQ(atomic_load(&counts->left), atomic_load(&counts->entered));
+    return counts;
+}
+
+TEST_EACH_KIND(every_worker_is_entered_before_its_first_call_and_left_after_its_last)
+{
+    struct counts *counts = count_calls(kind, (weft_options){ .workers = 3 });
     EXPECT_GE(atomic_load(&counts->entered), 1);
     EXPECT_LE(atomic_load(&counts->entered), 3);
-    EXPECT_EQ(atomic_load(&counts->left), atomic_load(&counts->entered));
     counts_free(kind, counts);
 }
 
 TEST_EACH_STRAND_KIND(workers_are_replaced_after_so_many_calls)
 {
-    struct counts *counts = counts_new(kind);
-    weft_options options = {
-        .workers = 2,
-        .calls_per_worker_max = 3,
-        .context = &counts,
-        .context_bytes = sizeof counts,
-        .enter = enter,
-        .leave = leave,
-    };
-    weft_pool *pool;
-    EXPECT_EQ(weft_pool_open(&pool, kind, &options), 0);
-    for (int i = 0; i < 30; i++)
-        EXPECT_EQ(weft_pool_submit(pool, count_call, NULL, 0, NULL, WEFT_FOREVER), 0);
-    weft_pool_close(pool);
-    EXPECT_EQ(atomic_load(&counts->calls), 30);
+    weft_options options = { .workers = 2, .calls_per_worker_max = 3 };
+    struct counts *counts = count_calls(kind, options);
     EXPECT_GE(atomic_load(&counts->entered), 10);
-    EXPECT_EQ(atomic_load(&counts->left), atomic_load(&counts->entered));
     for (int i = 0; i < 64; i++)
         EXPECT_LE(atomic_load(&counts->ids[i]), 3);
     counts_free(kind, counts);
@@ -323,14 +293,6 @@ static weft_pool *busy_pool(weft_kind kind, uint32_t backlog_max, weft_future **
     *ret_running = submit(pool, sleep_until_cancelled, 0);
     UNTIL(weft_future_outcome(*ret_running)->how == WEFT_RUNNING);
     return pool;
-}
-
-static void expect_cancelled(weft_future *f)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), -ECHILD);
-    EXPECT_EQ(weft_future_outcome(f)->how, WEFT_CANCELLED);
-    EXPECT_EQ(weft_future_outcome(f)->status, -ECANCELED);
-    weft_future_close(f);
 }
 
 TEST_EACH_STRAND_KIND(what_has_not_started_is_cancelled_at_once_and_never_runs)

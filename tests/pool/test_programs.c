@@ -11,6 +11,7 @@
 
 #include <weft.h>
 
+#include "calls.h"
 #include "dying.h"
 #include "strands.h"
 #include "tracing.h"
@@ -30,12 +31,10 @@ static void prepare(void)
     DESCRIPTORS_MAY_STAY();
 }
 
-static int square(weft_call *call)
+static int count_square(weft_call *call)
 {
-    int n = *(const int *)call->arg;
     atomic_fetch_add(&board->calls, 1);
-    n *= n;
-    return weft_call_return(call, &n, sizeof n);
+    return square(call);
 }
 
 static int show_and_wait(weft_call *call)
@@ -55,22 +54,9 @@ static weft_pool *open_pool(weft_options options)
     return pool;
 }
 
-static void submit(weft_pool *pool, weft_fn *fn, int n)
+static void submit_and_forget(weft_pool *pool, weft_fn *fn, int n)
 {
     EXPECT_EQ(weft_pool_submit(pool, fn, &n, sizeof n, NULL, WEFT_FOREVER), 0);
-}
-
-static void map_squares(weft_pool *pool)
-{
-    enum { N = 200 };
-    int in[N], out[N];
-    for (int i = 0; i < N; i++)
-        in[i] = i;
-    weft_map map = {
-        .in = in, .count = N, .in_bytes = sizeof *in, .out = out, .out_bytes = sizeof *out
-    };
-    EXPECT_EQ(weft_pool_map(pool, square, &map, WEFT_FOREVER), 0);
-    EXPECT_EQ(out[N - 1], (N - 1) * (N - 1));
 }
 
 /* ---- full of calls that never end */
@@ -79,9 +65,9 @@ static void program_that_is_full(void)
 {
     weft_pool *pool = open_pool((weft_options){ .workers = WORKERS });
     for (int i = 0; i < WORKERS; i++)
-        submit(pool, show_and_wait, i);
+        submit_and_forget(pool, show_and_wait, i);
     for (int i = 0; i < 500; i++)
-        submit(pool, square, i);
+        submit_and_forget(pool, count_square, i);
     (void)weft_sleep_until(WEFT_FOREVER);
 }
 
@@ -117,7 +103,7 @@ TEST(a_killed_program_leaves_no_stopped_worker)
 static void *map_for_ever(void *pool)
 {
     for (;;)
-        map_squares(pool);
+        map_squares(pool, count_square, 200);
     return NULL;
 }
 
@@ -128,7 +114,7 @@ static void program_that_is_busy(void)
     for (int i = 0; i < BUSY_MAPS; i++)
         EXPECT_EQ(pthread_create(&thread, NULL, map_for_ever, pool), 0);
     for (;;)
-        submit(pool, square, 3);
+        submit_and_forget(pool, count_square, 3);
 }
 
 /* After so many calls, more of them each time: from the first worker's start on. */
@@ -151,8 +137,8 @@ static void program_that_lives(void)
     UNTIL(atomic_load(&board->go)); /* until it is traced */
     weft_pool *pool = open_pool((weft_options){ .workers = 2 });
     for (int i = 0; i < 3; i++)
-        submit(pool, square, i);
-    map_squares(pool);
+        submit_and_forget(pool, count_square, i);
+    map_squares(pool, count_square, 200);
     weft_pool_close(pool);
 }
 
@@ -192,7 +178,7 @@ static void program_that_forgets_its_pool(void)
 {
     weft_pool *pool = open_pool((weft_options){ .workers = WORKERS });
     for (int i = 0; i < WORKERS; i++)
-        submit(pool, show_and_wait, i);
+        submit_and_forget(pool, show_and_wait, i);
     for (int i = 0; i < WORKERS; i++)
         UNTIL(atomic_load(&board->workers[i]));
     /* A leak checker would not find what the first thread's stack, if that has ended, had held. */

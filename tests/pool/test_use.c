@@ -11,6 +11,7 @@
 
 #include <weft.h>
 
+#include "calls.h"
 #include "harness.h"
 #include "kinds.h"
 #include "strands.h"
@@ -30,12 +31,10 @@ static struct board *board_of(const weft_call *call)
     return *(struct board *const *)call->context;
 }
 
-static int square(weft_call *call)
+static int count_square(weft_call *call)
 {
-    int n = *(const int *)call->arg;
     atomic_fetch_add(&board_of(call)->ran, 1);
-    n *= n;
-    return weft_call_return(call, &n, sizeof n);
+    return square(call);
 }
 
 /* Squares its number when its gate is opened. */
@@ -44,7 +43,7 @@ static int hold(weft_call *call)
     int n = *(const int *)call->arg;
     atomic_store(&board_of(call)->running[n], 1);
     UNTIL(atomic_load(&board_of(call)->open[n]));
-    return square(call);
+    return count_square(call);
 }
 
 static void open_pool(weft_options options)
@@ -62,26 +61,12 @@ static void close_pool(void)
     weft_shared_free(board);
 }
 
-static weft_future *submit(weft_fn *fn, int n)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, fn, &n, sizeof n, &f, WEFT_FOREVER), 0);
-    return f;
-}
-
-static void expect_square(weft_future *f, int n)
-{
-    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
-    EXPECT_EQ(*(const int *)weft_future_result(f, NULL), n * n);
-    weft_future_close(f);
-}
-
 /* ---- everybody at once */
 
 static void submit_and_wait(size_t index)
 {
     for (int i = 0; i < CALLS; i++)
-        expect_square(submit(square, (int)index + i), (int)index + i);
+        expect_square(submit(pool, count_square, (int)index + i), (int)index + i);
 }
 
 TEST_PROCESSES(many_strands_submit_and_wait)
@@ -107,7 +92,7 @@ static void wait_in_any_order(size_t index)
 {
     weft_future *futures[CALLS];
     for (int i = 0; i < CALLS; i++)
-        futures[i] = submit(square, i);
+        futures[i] = submit(pool, count_square, i);
     for (int i = 0; i < CALLS; i++) {
         int n = index % 3 == 0 ? i : index % 3 == 1 ? CALLS - 1 - i : (i + CALLS / 2) % CALLS;
         expect_square(futures[n], n);
@@ -124,17 +109,9 @@ TEST_PROCESSES(many_strands_wait_in_any_order)
 
 static void map_and_submit(size_t index)
 {
-    int in[CALLS], out[CALLS];
-    for (int i = 0; i < CALLS; i++)
-        in[i] = i;
-    weft_map map = {
-        .in = in, .count = CALLS, .in_bytes = sizeof *in, .out = out, .out_bytes = sizeof *out
-    };
     for (int round = 0; round < 5; round++) {
-        weft_future *f = submit(square, (int)index);
-        EXPECT_EQ(weft_pool_map(pool, square, &map, WEFT_FOREVER), 0);
-        for (int i = 0; i < CALLS; i++)
-            EXPECT_EQ(out[i], i * i);
+        weft_future *f = submit(pool, count_square, (int)index);
+        map_squares(pool, count_square, CALLS);
         expect_square(f, (int)index);
     }
 }
@@ -155,7 +132,7 @@ static void join_groups(size_t index)
         unsigned seen = 0;
         EXPECT_EQ(weft_group_open(&g, WEFT_PROCESSES, &(weft_options){ .pool = pool }), 0);
         for (int i = 0; i < 8; i++)
-            EXPECT_EQ(weft_group_submit(g, square, &i, sizeof i, NULL, WEFT_FOREVER), 0);
+            EXPECT_EQ(weft_group_submit(g, count_square, &i, sizeof i, NULL, WEFT_FOREVER), 0);
         if (index % 2)
             EXPECT_EQ(weft_group_join(g, WEFT_FOREVER), 0);
         while (weft_group_next(g, &f, WEFT_FOREVER) == 0) {
@@ -181,7 +158,7 @@ TEST_PROCESSES(many_strands_have_groups_on_one_pool)
 static void poll_for_result(size_t index)
 {
     for (int i = 0; i < CALLS; i++) {
-        weft_future *f = submit(square, i);
+        weft_future *f = submit(pool, count_square, i);
         int rc = -ETIMEDOUT;
         switch (index % 3) {
         case 0: /* only ever tries */
@@ -213,7 +190,7 @@ TEST_PROCESSES(calls_run_though_nobody_looks)
     (void)kind;
     open_pool((weft_options){ .workers = 2 });
     for (int i = 0; i < FORGOTTEN; i++)
-        weft_future_close(submit(square, i));
+        weft_future_close(submit(pool, count_square, i));
     UNTIL(atomic_load(&board->ran) == FORGOTTEN);
     close_pool();
 }
@@ -227,7 +204,7 @@ static void hold_all(uint32_t workers)
 {
     open_pool((weft_options){ .workers = workers });
     for (int i = 0; i < HELD; i++)
-        held[i] = submit(hold, i);
+        held[i] = submit(pool, hold, i);
     for (int i = 0; i < (int)workers; i++)
         UNTIL(atomic_load(&board->running[i]));
 }
@@ -365,7 +342,7 @@ TEST_PROCESSES(cancelling_calls_sends_their_waiters_home)
     strands_join(waiters);
     for (int i = 0; i < HELD; i++)
         weft_future_close(held[i]);
-    expect_square(submit(square, 3), 3);
+    expect_square(submit(pool, count_square, 3), 3);
     close_pool();
 }
 
@@ -377,7 +354,7 @@ static void select_among_futures(size_t index)
     weft_case cases[CALLS];
     (void)index;
     for (int i = 0; i < CALLS; i++) {
-        futures[i] = submit(square, i);
+        futures[i] = submit(pool, count_square, i);
         cases[i] = (weft_case){ .op = WEFT_ENDED, .on.future = futures[i] };
     }
     for (int n = 0; n < CALLS; n++) {
@@ -405,7 +382,7 @@ static void select_event_or_group(size_t index)
     (void)index;
     EXPECT_EQ(weft_group_open(&g, WEFT_PROCESSES, &(weft_options){ .pool = pool }), 0);
     for (int i = 0; i < CALLS; i++)
-        EXPECT_EQ(weft_group_submit(g, square, &i, sizeof i, NULL, WEFT_FOREVER), 0);
+        EXPECT_EQ(weft_group_submit(g, count_square, &i, sizeof i, NULL, WEFT_FOREVER), 0);
     for (int n = 0; n <= CALLS; n++) {
         weft_case cases[] = {
             { .op = WEFT_SET, .on.event = &never },
@@ -438,7 +415,7 @@ TEST_PROCESSES(a_foreign_loop_hears_of_results)
     int fd = weft_group_fd(g), taken = 0, rc = 0;
     EXPECT_GE(fd, 0);
     for (int i = 0; i < CALLS; i++)
-        EXPECT_EQ(weft_group_submit(g, square, &i, sizeof i, NULL, WEFT_FOREVER), 0);
+        EXPECT_EQ(weft_group_submit(g, count_square, &i, sizeof i, NULL, WEFT_FOREVER), 0);
     while (taken < CALLS) {
         struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
         EXPECT_EQ(poll(&poll_fd, 1, -1), 1);
@@ -460,7 +437,7 @@ TEST_PROCESSES(one_worker_ends_calls_in_the_order_of_submission)
     open_pool((weft_options){ .workers = 1 });
     EXPECT_EQ(weft_group_open(&g, WEFT_PROCESSES, &(weft_options){ .pool = pool }), 0);
     for (int i = 0; i < 100; i++)
-        EXPECT_EQ(weft_group_submit(g, square, &i, sizeof i, NULL, WEFT_FOREVER), 0);
+        EXPECT_EQ(weft_group_submit(g, count_square, &i, sizeof i, NULL, WEFT_FOREVER), 0);
     for (int i = 0; i < 100; i++) {
         EXPECT_EQ(weft_group_next(g, &f, WEFT_FOREVER), 0);
         EXPECT_EQ(weft_future_index(f), i);

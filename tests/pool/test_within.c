@@ -11,29 +11,16 @@
 
 #include <weft.h>
 
+#include "calls.h"
 #include "dying.h"
 #include "kinds.h"
 #include "strands.h"
-
-static int square(weft_call *call)
-{
-    int n = *(const int *)call->arg;
-    n *= n;
-    return weft_call_return(call, &n, sizeof n);
-}
 
 static weft_pool *open_pool(weft_kind kind, uint32_t workers)
 {
     weft_pool *pool;
     EXPECT_EQ(weft_pool_open(&pool, kind, &(weft_options){ .workers = workers }), 0);
     return pool;
-}
-
-static weft_future *submit(weft_pool *pool, weft_fn *fn, int n)
-{
-    weft_future *f;
-    EXPECT_EQ(weft_pool_submit(pool, fn, &n, sizeof n, &f, WEFT_FOREVER), 0);
-    return f;
 }
 
 static int take(weft_future *f)
@@ -44,26 +31,12 @@ static int take(weft_future *f)
     return result;
 }
 
-static void map_squares(weft_pool *pool)
-{
-    enum { N = 50 };
-    int in[N], out[N];
-    for (int i = 0; i < N; i++)
-        in[i] = i;
-    weft_map map = {
-        .in = in, .count = N, .in_bytes = sizeof *in, .out = out, .out_bytes = sizeof *out
-    };
-    EXPECT_EQ(weft_pool_map(pool, square, &map, WEFT_FOREVER), 0);
-    for (int i = 0; i < N; i++)
-        EXPECT_EQ(out[i], i * i);
-}
-
 /* ---- pools within calls */
 
 static int use_a_pool(weft_call *call)
 {
     weft_pool *pool = open_pool(*(const weft_kind *)call->arg, 2);
-    map_squares(pool);
+    map_squares(pool, square, 50);
     for (int i = 0; i < 10; i++)
         EXPECT_EQ(take(submit(pool, square, i)), i * i);
     weft_pool_close(pool);
@@ -146,7 +119,7 @@ static int survive_deaths_within(weft_call *call)
         expect_death(weft_future_outcome(f), (enum way)way);
         weft_future_close(f);
     }
-    map_squares(pool);
+    map_squares(pool, square, 50);
     weft_pool_close(pool);
     return weft_call_return(call, call->arg, call->arg_bytes);
 }
@@ -240,7 +213,7 @@ TEST_PROCESSES(pools_may_be_opened_again_and_again)
         weft_pool *pool = open_pool(kind, 2);
         switch (i % 4) {
         case 0:
-            map_squares(pool);
+            map_squares(pool, square, 50);
             break;
         case 1:
             weft_future_close(submit(pool, square, i));

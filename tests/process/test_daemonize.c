@@ -2,7 +2,6 @@
 /* weft_daemonize(): the program goes on as another process, with its zygote and all that it has. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -28,17 +27,10 @@ static int say_stream(weft_call *call)
 
 static int say_directory(weft_call *call)
 {
-    char path[200] = "";
+    char path[16] = "";
     if (!getcwd(path, sizeof path))
         return -errno;
     return weft_call_return(call, path, sizeof path);
-}
-
-static void ask_process(struct worker *process, weft_fn *fn, char answer[16])
-{
-    struct result result = run(process, fn, NULL, 0);
-    memcpy(answer, result.result, 15);
-    free(result.result);
 }
 
 static void describe_itself(struct report *report)
@@ -59,8 +51,9 @@ static void describe_process(struct report *report)
 {
     struct worker *process = open_worker();
     report->process = (pid_t)run_number(process, get_pid);
-    ask_process(process, say_directory, report->process_directory);
-    ask_process(process, say_stream, report->process_stream);
+    run_value(process, say_directory, NULL, 0, report->process_directory,
+              sizeof report->process_directory);
+    run_value(process, say_stream, NULL, 0, report->process_stream, sizeof report->process_stream);
     worker_close(process);
 }
 
@@ -177,39 +170,20 @@ static void program_that_prints(int fd)
 
 TEST(what_was_printed_before_is_neither_lost_nor_doubled)
 {
-    int ends[2];
-    char text[100] = "";
-    size_t used = 0;
-    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
-    fflush(stdout);
-    pid_t program = run_program(program_that_prints, ends[1]);
-    close(ends[1]);
-    for (ssize_t n; (n = read(ends[0], text + used, sizeof text - 1 - used)) > 0;)
-        used += (size_t)n;
-    close(ends[0]);
-    EXPECT_STR(text, "once;");
-    expect_success(program);
+    expect_printed(program_that_prints, "once;");
 }
 
 /* ---- it fails: the program is what it was */
 
-static void *wait_for_lock(void *lock)
+static void expect_busy(void)
 {
-    pthread_mutex_lock(lock);
-    pthread_mutex_unlock(lock);
-    return NULL;
+    EXPECT_EQ(weft_daemonize(), -EBUSY);
 }
 
 TEST(a_program_with_threads_does_not_become_a_daemon)
 {
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_t thread;
     begin();
-    pthread_mutex_lock(&lock);
-    EXPECT_EQ(pthread_create(&thread, NULL, wait_for_lock, &lock), 0);
-    EXPECT_EQ(weft_daemonize(), -EBUSY);
-    pthread_mutex_unlock(&lock);
-    pthread_join(thread, NULL);
+    check_beside_a_thread(expect_busy);
 }
 
 static void call_in_fork(int fd)

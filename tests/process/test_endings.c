@@ -78,22 +78,6 @@ TEST(process_tells_how_it_ended)
     }
 }
 
-static char state_of(pid_t pid, pid_t *ret_parent)
-{
-    char path[64], state = 0;
-    int parent = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *stat = fopen(path, "re");
-    if (!stat)
-        return 0;
-    if (fscanf(stat, "%*d (%*[^)]) %c %d", &state, &parent) != 2)
-        state = 0;
-    fclose(stat);
-    if (ret_parent)
-        *ret_parent = parent;
-    return state;
-}
-
 /* How many children of the zygote there are, dead ones included. */
 static unsigned zygotes_children(void)
 {
@@ -229,9 +213,8 @@ TEST(process_open_without_descriptors_fails_cleanly)
         EXPECT_TRUE(rc == 0 || (rc == -EMFILE && !process));
     }
     EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    struct result result = run(process, echo, "enough", 7);
-    EXPECT_STR((char *)result.result, "enough");
-    free(result.result);
+    start(process, echo, "enough", 7);
+    expect_done(process, "enough");
     worker_close(process);
 }
 
@@ -275,9 +258,8 @@ TEST(process_drops_its_local_values_at_its_end)
     struct worker *process = open_worker();
     dropped = weft_shared_alloc(sizeof *dropped);
     EXPECT_TRUE(dropped);
-    struct result result = run(process, set_dropped, &dropped, sizeof dropped);
-    EXPECT_EQ(result.status, 0);
-    EXPECT_EQ(run(process, set_local, &local, sizeof local).status, 0);
+    EXPECT_EQ(run_plain(process, set_dropped, &dropped, sizeof dropped), 0);
+    EXPECT_EQ(run_plain(process, set_local, &local, sizeof local), 0);
     worker_quit(process);
     EXPECT_EQ(worker_end(process).exit_code, 0);
     EXPECT_EQ(atomic_load(dropped), 7);
@@ -301,10 +283,7 @@ TEST(process_is_in_no_scope_of_the_programs)
     weft_scope_enter(&scope, weft_after(WEFT_S), 0);
     begin();
     struct worker *process = open_worker();
-    struct result result = run(process, ask_strand, NULL, 0);
-    EXPECT_EQ(result.status, 0);
-    EXPECT_STR((const char *)result.result, "test");
-    free(result.result);
+    expect_text(process, ask_strand, "test");
     worker_close(process);
     weft_scope_leave(&scope);
 }

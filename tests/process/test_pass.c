@@ -37,16 +37,6 @@ static void expect_void(uint64_t ticket)
     EXPECT_EQ(fd, -7);
 }
 
-/* What can be read from a descriptor until its end, which comes once nobody can write any more. */
-static void expect_read(int fd, const char *text)
-{
-    char bytes[100] = "";
-    size_t used = 0;
-    for (ssize_t n; (n = read(fd, bytes + used, sizeof bytes - 1 - used)) > 0;)
-        used += (size_t)n;
-    EXPECT_STR(bytes, text);
-}
-
 TEST(a_ticket_gives_a_duplicate_once)
 {
     int ends[2];
@@ -163,14 +153,12 @@ TEST(a_process_takes_what_another_passes)
 {
     begin();
     struct worker *one = open_worker(), *two = open_worker();
-    struct result given = run(one, give_pipe, NULL, 0);
+    uint64_t ticket;
     char number[24];
-    EXPECT_EQ(given.status, 0);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)*(const uint64_t *)given.result);
-    EXPECT_EQ(run(two, write_to, number, strlen(number) + 1).status,
-              -EBADF); /* it is for reading */
-    EXPECT_EQ(run(two, write_to, number, strlen(number) + 1).status, -ENOENT);
-    free(given.result);
+    run_value(one, give_pipe, NULL, 0, &ticket, sizeof ticket);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)ticket);
+    EXPECT_EQ(run_plain(two, write_to, number, strlen(number) + 1), -EBADF); /* it is for reading */
+    EXPECT_EQ(run_plain(two, write_to, number, strlen(number) + 1), -ENOENT);
     worker_close(one);
     worker_close(two);
 }
@@ -345,61 +333,4 @@ TEST(a_zygote_without_descriptors_says_so_and_goes_on)
     for (int i = 0; i < n; i++)
         close(take(tickets[i]));
     worker_close(open_worker());
-}
-
-/* ---- tasks */
-
-static weft_event waiting = WEFT_EVENT_INIT;
-
-static int pass_and_take(weft_call *call)
-{
-    int fd = -1;
-    uint64_t ticket;
-    (void)call;
-    weft_event_set(&waiting);
-    for (int i = 0; i < 20; i++) {
-        int rc = weft_fd_pass(0, &ticket);
-        if (rc == 0)
-            rc = weft_fd_take(ticket, &fd);
-        if (rc < 0)
-            return rc;
-        close(fd);
-    }
-    return 0;
-}
-
-/* Runs once another task waits for the zygote, which is stopped, if that lets it. */
-static int continue_zygote(weft_call *call)
-{
-    (void)call;
-    EXPECT_EQ(weft_event_wait(&waiting, WEFT_FOREVER), 0);
-    EXPECT_EQ(kill(zygote_id(), SIGCONT), 0);
-    return 0;
-}
-
-static void stop_zygote(void)
-{
-    char path[64], state = '?';
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)zygote_id());
-    EXPECT_EQ(kill(zygote_id(), SIGSTOP), 0);
-    while (state != 'T') {
-        FILE *file = fopen(path, "re");
-        EXPECT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
-        fclose(file);
-    }
-}
-
-TEST(tasks_pass_and_take_while_others_run)
-{
-    weft_group *group;
-    EXPECT_EQ(setenv("WEFT_WORKERS", "1", 1), 0);
-    begin();
-    DESCRIPTORS_MAY_STAY();
-    stop_zygote();
-    EXPECT_EQ(weft_group_open(&group, WEFT_TASKS, NULL), 0);
-    for (int i = 0; i < 10; i++)
-        EXPECT_EQ(weft_group_start(group, pass_and_take, NULL, 0), 0);
-    EXPECT_EQ(weft_group_start(group, continue_zygote, NULL, 0), 0);
-    EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
-    weft_group_close(group);
 }

@@ -42,10 +42,8 @@ TEST(process_tells_no_argument_from_an_empty_one)
 {
     begin();
     struct worker *process = open_worker();
-    struct result result = run(process, give_nothing, NULL, 0);
-    EXPECT_EQ(result.status, 7);
-    EXPECT_EQ(result.result, NULL);
-    result = run(process, give_empty, "", 0);
+    EXPECT_EQ(run_plain(process, give_nothing, NULL, 0), 7);
+    struct result result = run(process, give_empty, "", 0);
     EXPECT_EQ(result.status, 0);
     EXPECT_EQ(result.result_bytes, 0);
     EXPECT_STR((char *)result.result, "");
@@ -93,7 +91,7 @@ TEST(process_gives_results_of_fixed_size_zeroed)
             EXPECT_TRUE(is_done(process));
             EXPECT_EQ(process->rets[bytes - 1], '\0');
             EXPECT_TRUE(bytes < 2 || process->rets[bytes / 2 - 1] == 'x');
-            EXPECT_STR(take_result(process).text, "");
+            EXPECT_STR(take_plain(process).text, "");
         }
     worker_close(process);
 }
@@ -112,10 +110,7 @@ TEST(process_passes_index_attempt_and_pointer)
     struct worker *process = open_worker();
     weft_call call = { .pointer = (void *)0x1234, .index = UINT64_MAX, .attempt = 3 };
     start_call(process, show_call, &call);
-    EXPECT_TRUE(is_done(process));
-    struct result result = take_result(process);
-    EXPECT_STR((char *)result.result, "0x1234 18446744073709551615 3");
-    free(result.result);
+    expect_done(process, "0x1234 18446744073709551615 3");
     worker_close(process);
 }
 
@@ -137,7 +132,7 @@ TEST(process_keeps_its_context)
         for (int again = 0; again < 2; again++) {
             struct result result = run(process, read_context, NULL, 0);
             EXPECT_EQ(result.result_bytes, n);
-            EXPECT_EQ(memcmp(result.result, large, n), 0);
+            EXPECT_MEM(result.result, large, n);
             free(result.result);
         }
         worker_close(process);
@@ -191,9 +186,7 @@ TEST(process_enters_and_leaves)
                                        .context_bytes = 6,
                                        .enter = enter_or_not };
     struct worker *process = open_worker_with(&options);
-    struct result result = run(process, read_worker, NULL, 0);
-    EXPECT_STR((char *)result.result, "state");
-    free(result.result);
+    expect_text(process, read_worker, "state");
     worker_quit(process);
     struct process_end end = worker_end(process);
     EXPECT_EQ(end.signal, 0);
@@ -218,10 +211,7 @@ TEST(process_leaves_after_what_it_runs)
     struct worker *process = open_worker_with(&options);
     start(process, echo, "last", 5);
     worker_quit(process);
-    EXPECT_TRUE(is_done(process));
-    struct result result = take_result(process);
-    EXPECT_STR((char *)result.result, "last");
-    free(result.result);
+    expect_done(process, "last");
     struct process_end end = worker_end(process);
     EXPECT_EQ(end.signal, 0);
     EXPECT_EQ(end.exit_code, 0);
@@ -322,10 +312,8 @@ TEST(process_has_none_of_the_programs_descriptors)
     begin();
     int after = open("/dev/zero", O_RDONLY);
     struct worker *one = open_worker(), *two = open_worker();
-    struct result result = run(two, list_descriptors, NULL, 0);
-    EXPECT_STR((char *)result.result,
-               "/memfd socket socket "); /* and of weft's: shared memory, channel, control */
-    free(result.result);
+    /* And of weft's: shared memory, channel, control. */
+    expect_text(two, list_descriptors, "/memfd socket socket ");
     worker_close(one);
     worker_close(two);
     close(after);
@@ -354,9 +342,7 @@ TEST(process_has_none_of_them_where_close_range_is_refused)
     EXPECT_EQ(syscall(SYS_close_range, 1000, 1000, 0), -1);
     begin();
     struct worker *one = open_worker(), *two = open_worker();
-    struct result result = run(two, list_descriptors, NULL, 0);
-    EXPECT_STR((char *)result.result, "/memfd socket socket ");
-    free(result.result);
+    expect_text(two, list_descriptors, "/memfd socket socket ");
     worker_close(one);
     worker_close(two);
     EXPECT_EQ(fcntl(before, F_GETFD), 0);
@@ -370,9 +356,7 @@ TEST(process_leaves_closed_stdio_alone)
     EXPECT_EQ(weft_init(), 0);
     struct worker *process = open_worker();
     EXPECT_EQ(fcntl(0, F_GETFD), -1);
-    struct result result = run(process, list_descriptors, NULL, 0);
-    EXPECT_STR((char *)result.result, "/memfd socket socket ");
-    free(result.result);
+    expect_text(process, list_descriptors, "/memfd socket socket ");
     worker_close(process);
 }
 
@@ -424,9 +408,7 @@ TEST(process_starts_in_the_programs_directory)
     begin();
     EXPECT_EQ(chdir("/usr/lib"), 0);
     struct worker *process = open_worker();
-    struct result result = run(process, read_directory, NULL, 0);
-    EXPECT_STR((char *)result.result, "/usr/lib");
-    free(result.result);
+    expect_text(process, read_directory, "/usr/lib");
     worker_close(process);
 }
 
@@ -444,9 +426,7 @@ TEST(process_has_its_name)
     for (int named = 0; named < 2; named++) {
         struct process_options options = { .name = named ? "a-long-name-0123456789" : NULL };
         struct worker *process = open_worker_with(&options);
-        struct result result = run(process, read_name, NULL, 0);
-        EXPECT_STR((char *)result.result, named ? "a-long-name-012" : "program");
-        free(result.result);
+        expect_text(process, read_name, named ? "a-long-name-012" : "program");
         worker_close(process);
     }
 }

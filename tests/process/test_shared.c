@@ -34,10 +34,7 @@ TEST(shared_memory_is_seen_both_ways_at_one_address)
     long *number = weft_shared_alloc(sizeof *number), *twice;
     *number = 21;
     EXPECT_TRUE(process_sees_memory(number));
-    struct result result = run(process, double_it, &number, sizeof number);
-    EXPECT_EQ(result.result_bytes, sizeof twice);
-    memcpy(&twice, result.result, sizeof twice);
-    free(result.result);
+    run_value(process, double_it, &number, sizeof number, &twice, sizeof twice);
     EXPECT_EQ(*twice, 42);
     EXPECT_EQ(weft_shared_alloc(sizeof *number), number); /* was freed over there */
     EXPECT_EQ(*number, 0);
@@ -133,7 +130,7 @@ TEST(shared_memory_freed_twice_is_not_given_to_two)
     struct worker *process = open_worker();
     start(process, free_twice, NULL, 0);
     if (is_done(process))
-        EXPECT_EQ(take_result(process).status, 0);
+        EXPECT_EQ(take_plain(process).status, 0);
     else
         EXPECT_EQ(process->end.signal, SIGABRT);
     worker_close(process);

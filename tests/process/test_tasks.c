@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes that tasks start and end: what they wait for keeps no other task of their worker from
- * running. There is one worker, and what is waited for comes only after another task has run: the
- * zygote is stopped meanwhile, or a message is read by the other.
+ * Processes that tasks start and end, and descriptors that they pass: what they wait for keeps no
+ * other task of their worker from running. There is one worker, and what is waited for comes only
+ * after another task has run: the zygote is stopped meanwhile, or a message is read by the other.
  */
 #include <errno.h>
 #include <sched.h>
@@ -36,22 +36,10 @@ static void end_tasks(weft_group *group)
     weft_group_close(group);
 }
 
-static char state_of(pid_t pid)
-{
-    char path[64], state = '?';
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    if (file) {
-        (void)!fscanf(file, "%*d (%*[^)]) %c", &state);
-        fclose(file);
-    }
-    return state;
-}
-
 static void stop_zygote(void)
 {
     EXPECT_EQ(kill(zygote_id(), SIGSTOP), 0);
-    while (state_of(zygote_id()) != 'T')
+    while (state_of(zygote_id(), NULL) != 'T')
         sched_yield();
 }
 
@@ -130,6 +118,30 @@ TEST(closing_a_process_lets_other_tasks_run)
     stop_zygote();
     start_task(group, continue_zygote, NULL);
     start_task(group, close_process, process);
+    end_tasks(group);
+}
+
+static int pass_and_take(weft_call *call)
+{
+    int fd = -1;
+    uint64_t ticket;
+    (void)call;
+    weft_event_set(&waiting);
+    for (int i = 0; i < 20; i++) {
+        EXPECT_EQ(weft_fd_pass(0, &ticket), 0);
+        EXPECT_EQ(weft_fd_take(ticket, &fd), 0);
+        close(fd);
+    }
+    return 0;
+}
+
+TEST(tasks_pass_and_take_while_others_run)
+{
+    weft_group *group = open_tasks();
+    stop_zygote();
+    for (int i = 0; i < 10; i++)
+        start_task(group, pass_and_take, NULL);
+    start_task(group, continue_zygote, NULL);
     end_tasks(group);
 }
 

@@ -2,7 +2,6 @@
 /* weft_init() and the zygote: who may call it, who dies with whom, what signals do. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,23 +18,15 @@ TEST(init_may_be_called_twice)
     EXPECT_EQ(zygote_id(), zygote);
 }
 
-static void *wait_for_lock(void *lock)
+static void expect_busy(void)
 {
-    pthread_mutex_lock(lock);
-    pthread_mutex_unlock(lock);
-    return NULL;
+    EXPECT_EQ(weft_init(), -EBUSY);
+    EXPECT_FALSE(process_available());
 }
 
 TEST(init_refuses_a_process_with_threads)
 {
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    pthread_t thread;
-    pthread_mutex_lock(&lock);
-    EXPECT_EQ(pthread_create(&thread, NULL, wait_for_lock, &lock), 0);
-    EXPECT_EQ(weft_init(), -EBUSY);
-    EXPECT_FALSE(process_available());
-    pthread_mutex_unlock(&lock);
-    pthread_join(thread, NULL);
+    check_beside_a_thread(expect_busy);
 }
 
 static void call_in_fork(int fd)
@@ -318,8 +309,8 @@ static void program_that_prints(int fd)
     struct process_options options = { .leave = leave_printing };
     for (int i = 0; i < 2; i++) {
         process = open_worker_with(&options);
-        run(process, print_line, "1", 2);
-        run(process, print_line, "2", 2);
+        EXPECT_EQ(run_plain(process, print_line, "1", 2), 0);
+        EXPECT_EQ(run_plain(process, print_line, "2", 2), 0);
         worker_quit(process);
         EXPECT_EQ(worker_end(process).exit_code, 0);
         worker_close(process);
@@ -334,16 +325,6 @@ static void program_that_prints(int fd)
 
 TEST(output_is_neither_lost_nor_doubled)
 {
-    int ends[2];
-    char text[500] = "";
-    size_t used = 0;
-    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
-    fflush(stdout);
-    pid_t program = run_program(program_that_prints, ends[1]);
-    close(ends[1]);
-    for (ssize_t n; (n = read(ends[0], text + used, sizeof text - 1 - used)) > 0;)
-        used += (size_t)n;
-    close(ends[0]);
-    expect_success(program);
-    EXPECT_STR(text, "before;call 1;call 2;leave;call 1;call 2;leave;call 3;atexit;after;atexit;");
+    expect_printed(program_that_prints,
+                   "before;call 1;call 2;leave;call 1;call 2;leave;call 3;atexit;after;atexit;");
 }

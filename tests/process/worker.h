@@ -206,14 +206,14 @@ static inline struct result take_result(struct worker *worker)
     struct result result = { .status = entry->status };
     EXPECT_EQ(batch->logged, 1);
     EXPECT_EQ(entry->item, 0);
-    if (entry->result) {
-        result.result_bytes = entry->result_bytes;
-        result.result = take_block(entry->result, entry->result_bytes);
-    }
     if (entry->text) {
         char *text = take_block(entry->text, strlen(entry->text));
         strncpy(result.text, text, sizeof result.text - 1);
         free(text);
+    }
+    if (entry->result) {
+        result.result_bytes = entry->result_bytes;
+        result.result = take_block(entry->result, entry->result_bytes);
     }
     weft_shared_free(worker->args);
     weft_shared_free(worker->rets);
@@ -229,16 +229,57 @@ static inline struct result run(struct worker *worker, weft_fn *fn, const void *
     return take_result(worker);
 }
 
+/* What came of a call that gives no result: there is nothing to free. */
+static inline struct result take_plain(struct worker *worker)
+{
+    struct result result = take_result(worker);
+    EXPECT_TRUE(result.result == NULL);
+    return result;
+}
+
+/* Runs fn, which gives no result. Returns its status. */
+static inline int run_plain(struct worker *worker, weft_fn *fn, const void *arg, size_t bytes)
+{
+    start(worker, fn, arg, bytes);
+    EXPECT_TRUE(is_done(worker));
+    return take_plain(worker).status;
+}
+
+/* Runs fn, which gives a value of ret_bytes bytes. */
+static inline void run_value(struct worker *worker, weft_fn *fn, const void *arg, size_t bytes,
+                             void *ret, size_t ret_bytes)
+{
+    struct result result = run(worker, fn, arg, bytes);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.result_bytes, ret_bytes);
+    EXPECT_TRUE(result.result);
+    memcpy(ret, result.result, ret_bytes);
+    free(result.result);
+}
+
 /* Runs fn, which gives a number. */
 static inline long run_number(struct worker *worker, weft_fn *fn)
 {
-    struct result result = run(worker, fn, NULL, 0);
-    EXPECT_EQ(result.status, 0);
-    EXPECT_EQ(result.result_bytes, sizeof(long));
     long number;
-    memcpy(&number, result.result, sizeof number);
-    free(result.result);
+    run_value(worker, fn, NULL, 0, &number, sizeof number);
     return number;
+}
+
+/* Waits until the call that was started last is done, which gives this text. */
+static inline void expect_done(struct worker *worker, const char *text)
+{
+    EXPECT_TRUE(is_done(worker));
+    struct result result = take_result(worker);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_STR((const char *)result.result, text);
+    free(result.result);
+}
+
+/* Runs fn, which gives this text. */
+static inline void expect_text(struct worker *worker, weft_fn *fn, const char *text)
+{
+    start(worker, fn, NULL, 0);
+    expect_done(worker, text);
 }
 
 static inline int give_number(weft_call *call, long number)
