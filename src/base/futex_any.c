@@ -90,9 +90,10 @@ static int wait_once(const struct futex_place *places, size_t n, weft_deadline d
         return 0;
     if (errno == ETIMEDOUT)
         return -ETIMEDOUT;
-    if (errno == ENOSYS || errno == EPERM)
-        store_relaxed(&waitv_is_missing, true); /* relaxed: see above. The caller comes again */
-    return 0;
+    if (errno != ENOSYS && errno != EPERM)
+        return 0;
+    store_relaxed(&waitv_is_missing, true); /* relaxed: see above */
+    return wait_in_slices(places, n, deadline);
 }
 
 int futex_wait_any(const struct futex_place *places, size_t n, weft_deadline deadline)

@@ -11,9 +11,10 @@
  *     }
  *
  * That is a complete test file: a test registers itself, and the harness has the main(). A name
- * says what must happen. Each test runs in a process of its own, is ended after 60 s (ten times
- * that under a sanitizer; CK_TIMEOUT_MULTIPLIER=10 does it for valgrind), must close the
- * descriptors that it opens, and whatever processes it leaves behind are killed.
+ * says what must happen. Each test runs in a process of its own, is ended after 60 s (three
+ * times that under a sanitizer, valgrind or an emulator), must close the descriptors that it opens,
+ * and whatever processes it leaves behind are killed. After two that had to be ended, the rest of
+ * the program fails without being run.
  *
  *     test_base_cpus                    runs all
  *     test_base_cpus nested '*v2*'      runs those with "nested" in the name, or matching the

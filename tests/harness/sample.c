@@ -146,3 +146,27 @@ TEST(ok_orphans_are_reaped)
     close(pipe_fds[0]);
     close(pipe_fds[1]);
 }
+
+/* Three tests that hang, if they are asked to; CK_TIMEOUT_MULTIPLIER makes their time short. */
+static void hang(void)
+{
+    if (!getenv("SAMPLE_HANGS"))
+        SKIP("nobody wants it to hang");
+    for (;;)
+        pause();
+}
+
+TEST(skip_or_hang_first)
+{
+    hang();
+}
+
+TEST(skip_or_hang_second)
+{
+    hang();
+}
+
+TEST(skip_or_hang_third)
+{
+    hang();
+}

@@ -4,6 +4,7 @@
 
 Usage: test_harness.py SAMPLE
 """
+import os
 import re
 import subprocess
 import sys
@@ -31,14 +32,21 @@ wrong += [what for what, text in expected if text not in run.stdout]
 if run.returncode != 1:
     wrong.append(f"a failed test makes the program fail: exit code {run.returncode}")
 
-one = subprocess.run([sample, "skip_*"], stdout=subprocess.PIPE, text=True)
+one = subprocess.run([sample, "skip_says_*"], stdout=subprocess.PIPE, text=True)
 if one.returncode != 77 or not one.stdout.endswith("0 passed, 0 failed, 1 skipped\n"):
     wrong.append(f"nothing but skipped tests exits with 77: {one.returncode} {one.stdout}")
 none = subprocess.run([sample, "no_such_test"], stdout=subprocess.PIPE, text=True)
 if none.returncode != 1:
     wrong.append(f"a filter that matches nothing is an error: {none.returncode}")
+hanging = subprocess.run([sample, "skip_or_hang_*"], stdout=subprocess.PIPE, text=True,
+                         env=dict(os.environ, SAMPLE_HANGS="1", CK_TIMEOUT_MULTIPLIER="0.01"))
+said = [hanging.stdout.count(text) for text in ("Test timeout expired", "not run, as 2 before it hung")]
+if said != [2, 1]:
+    wrong.append(f"after two tests that hang the rest is not run: {hanging.stdout}")
+if hanging.returncode != 1 or not hanging.stdout.endswith("0 passed, 3 failed, 0 skipped\n"):
+    wrong.append(f"tests that hang have failed: {hanging.returncode} {hanging.stdout}")
 
-checks = len(names) + len(expected) + 3
+checks = len(names) + len(expected) + 5
 if wrong:
     print(run.stdout)
 for line in wrong:

@@ -213,6 +213,9 @@ static void program_whose_first_thread_ends(void)
 
 TEST(a_program_may_go_on_without_its_first_thread)
 {
+#ifndef __GLIBC__
+    SKIP("in a fork, musl's pthread_exit() leaves its list of threads locked");
+#endif
     prepare();
     int status = wait_for_all(start_program(program_whose_first_thread_ends));
     EXPECT_TRUE(WIFEXITED(status));

@@ -14,6 +14,7 @@
 #include "common.h"
 #include "process/shared.h"
 #include "process/units.h"
+#include "process/zygote.h"
 
 /* ---- between any two instructions */
 
@@ -46,11 +47,12 @@ static void expect_a_sound_heap(void)
     }
 }
 
-/* Starts a child that will run act(), and stops it before. */
+/* Starts a child that will run act(), and stops it before. It is forked as weft forks: to a fork of
+ * the user's own, shared memory would give nothing. */
 static pid_t start_stopped(void (*act)(void))
 {
     int status;
-    pid_t pid = fork();
+    pid_t pid = zygote_fork();
     EXPECT_GE(pid, 0);
     if (pid == 0) {
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
@@ -131,9 +133,17 @@ static void nothing(void)
 {
 }
 
+/* In the child: what it was refused, it could not die of. */
+static void take_and_free(void *block)
+{
+    if (!block)
+        _exit(ENOMEM);
+    weft_shared_free(block);
+}
+
 static void take_and_free_small(void)
 {
-    weft_shared_free(weft_shared_alloc(100));
+    take_and_free(weft_shared_alloc(100));
 }
 
 TEST(shared_memory_survives_death_at_any_instruction_of_a_small_block)
@@ -143,7 +153,7 @@ TEST(shared_memory_survives_death_at_any_instruction_of_a_small_block)
 
 static void take_and_free_large(void)
 {
-    weft_shared_free(shared_alloc_dirty(RUN_BYTES)); /* clearing it would be most of the steps */
+    take_and_free(shared_alloc_dirty(RUN_BYTES)); /* clearing it would be most of the steps */
 }
 
 TEST(shared_memory_survives_death_at_any_instruction_of_a_large_block)
@@ -200,7 +210,7 @@ static void free_held(void)
 
 static void take_small_of_a_new_slab(void)
 {
-    weft_shared_free(weft_shared_alloc(BLOCK_BYTES));
+    take_and_free(weft_shared_alloc(BLOCK_BYTES));
 }
 
 TEST(shared_memory_survives_death_at_any_instruction_of_beginning_a_slab)
