@@ -23,6 +23,10 @@
  * that would wait for one that has not started runs it itself, inside of its own call. A call that
  * runs like that has at least half of a worker's stack: where less is left, another strand of the
  * pool runs it in the worker's stead; if none can be made, it fails with -ENOMEM or -EAGAIN.
+ *
+ * A pool of processes belongs to the process that opened it. Its calls, and forks of the program,
+ * are other processes: they may open pools of their own. What they ask of a copy of the handle is
+ * refused (-ENOTCONN) or, as closing and terminating it, does nothing.
  */
 #ifndef WEFT_POOL_H
 #define WEFT_POOL_H
@@ -50,7 +54,8 @@ int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *opt
  * Hands fn to the pool. The argument is copied (call.h has the sizes that are words).
  * Returns  0 and *ret_future (may be NULL: nobody asks), to be closed; -ETIMEDOUT: no room in the
  *          backlog by the deadline; -ECANCELED; -EPIPE: the pool is closing or terminated; -EFAULT:
- *          a worker could not see fn or arg; -EMSGSIZE: more than 1 GiB; -EINVAL, -ENOMEM.
+ *          a worker could not see fn or arg; -EMSGSIZE: more than 1 GiB; -ENOTCONN: another
+ *          process opened the pool; -EINVAL, -ENOMEM.
  * Blocks   while the backlog is full; a worker of a pool of threads or tasks that submits to its
  * own full pool runs a waiting call itself instead. Kind serial: runs the call.
  */
@@ -88,7 +93,8 @@ typedef struct weft_map {
  * -EINVAL and -EFAULT.
  * Returns  0: all done; -ECHILD: at least one call did not succeed, outcomes say which and how;
  *          -ETIMEDOUT, -ECANCELED: what had not started was cancelled; -EPIPE: the pool is closing
- *          or was terminated; -EINVAL, -EFAULT as weft_pool_submit(); -ENOMEM: some were not run.
+ *          or was terminated; -EINVAL, -EFAULT, -ENOTCONN as weft_pool_submit(); -ENOMEM: some were
+ *          not run.
  * Blocks   yes. The arrays are the caller's again when it returns: after the deadline it cancels
  *          and still waits for calls that are running, so a call in a thread that never looks at
  *          cancellation delays it.

@@ -21,6 +21,7 @@
 
 #include <weft/program.h>
 
+#include "base/participants.h"
 #include "pool/crew.h"
 #include "process/descriptors.h"
 
@@ -396,6 +397,7 @@ int crew_open(struct crew **ret, const weft_options *options, uint32_t members)
     *crew = (struct crew){ .options = options,
                            .once = members == 0,
                            .usable = members ? members : 1,
+                           .participant = participant_self,
                            .epoll = -1,
                            .poke = -1,
                            .look_ns = INT64_MAX,
@@ -418,6 +420,11 @@ int crew_open(struct crew **ret, const weft_options *options, uint32_t members)
     }
     *ret = crew;
     return 0;
+}
+
+bool crew_is_own(const struct crew *crew)
+{
+    return process_available() && crew->participant == participant_self;
 }
 
 static int attempt_quiet(void *ctx)

@@ -169,6 +169,7 @@ struct submitted {
 struct crew {
     const weft_options *options; /* constant after open, as what is above the lock */
     struct process_origin *origin;
+    uint32_t participant; /* the process that opened it */
     struct hub *hub;
     bool once;       /* a member is for one call, and gone after it: a group's crew */
     int epoll, poke; /* what the supervisor waits for, and an eventfd in it */
@@ -214,10 +215,14 @@ bool crew_add(struct crew *crew, struct member *member);
 /* And no longer. Under the lock. */
 void crew_remove(struct crew *crew, struct member *member);
 
+/* Whether this is the process that opened it, and not a copy of it, which shares lanes with it. */
+bool crew_is_own(const struct crew *crew);
+
 /* Nothing new will come: ends the processes when what is there has ended. Blocks. */
 void crew_close(struct crew *crew);
 
-/* It was closed, and all its futures have ended: one that is cancelled in the queue still looks there. */
+/* It was closed, and all its futures have ended: one that is cancelled in the queue still looks
+ * there. */
 void crew_free(struct crew *crew);
 
 /* Nothing more is to run: what has not begun is cancelled, what runs is asked to end. */

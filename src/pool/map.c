@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/shared_range.h"
+#include "pool/crew.h"
 #include "pool/map.h"
 
 enum { SLOTS_PER_WORKER = 2, SLOTS_MAX = 4096 };
@@ -314,6 +315,8 @@ static int wait_all(struct map *map, weft_deadline deadline, unsigned flags)
 static int over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec,
                           weft_deadline deadline)
 {
+    if (!crew_is_own(pool->crew))
+        return -ENOTCONN;
     pool_count_in(pool);
     int rc = map_over_processes(pool, fn, spec, deadline);
     pool_count_out(pool);

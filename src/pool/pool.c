@@ -504,7 +504,8 @@ static void stop(weft_pool *pool, bool terminate)
 void weft_pool_terminate(weft_pool *pool)
 {
     if (pool->crew) {
-        crew_terminate(pool->crew);
+        if (crew_is_own(pool->crew))
+            crew_terminate(pool->crew);
         return;
     }
     stop(pool, true);
@@ -536,7 +537,7 @@ static int attempt_drained(void *ctx)
 
 void weft_pool_close(weft_pool *pool)
 {
-    if (!pool)
+    if (!pool || (pool->crew && !crew_is_own(pool->crew)))
         return;
     if (pool->crew)
         crew_close(pool->crew);

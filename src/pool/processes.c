@@ -73,6 +73,8 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
 
 int processes_admit(const struct crew *crew, weft_fn *fn, const void *pointer)
 {
+    if (!crew_is_own(crew))
+        return -ENOTCONN;
     bool seen = process_origin_sees_code(crew->origin, (const void *)fn);
     return seen && process_sees_memory(pointer) ? 0 : -EFAULT;
 }

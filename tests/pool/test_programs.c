@@ -222,6 +222,45 @@ TEST(a_program_may_go_on_without_its_first_thread)
     EXPECT_EQ(WEXITSTATUS(status), 7);
 }
 
+/* ---- copies */
+
+static bool refuses(weft_pool *pool)
+{
+    int in[2] = { 1, 2 }, out[2];
+    weft_map map = {
+        .in = in, .count = 2, .in_bytes = sizeof *in, .out = out, .out_bytes = sizeof *out
+    };
+    return weft_pool_submit(pool, square, in, sizeof *in, NULL, WEFT_FOREVER) == -ENOTCONN &&
+           weft_pool_map(pool, square, &map, WEFT_FOREVER) == -ENOTCONN;
+}
+
+static void program_that_forks_beside_its_pool(void)
+{
+    weft_pool *pool = open_pool((weft_options){ .workers = WORKERS });
+    map_squares(pool, square, 100);
+    int status = 0;
+    pid_t copy = fork();
+    if (copy == 0) {
+        bool refused = refuses(pool);
+        weft_pool_terminate(pool);
+        weft_pool_close(pool);
+        _exit(refused ? 7 : 1);
+    }
+    if (waitpid(copy, &status, 0) != copy || !WIFEXITED(status) || WEXITSTATUS(status) != 7)
+        _exit(2);
+    map_squares(pool, square, 100);
+    weft_pool_close(pool);
+    _exit(7);
+}
+
+TEST(a_pool_is_not_touched_by_a_fork_of_its_program)
+{
+    prepare();
+    int status = wait_for_all(start_program(program_that_forks_beside_its_pool));
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
 /* ---- nothing that has a name */
 
 /* Every mapping that is shared and writable is of a memfd, or nobody else's. */
