@@ -51,7 +51,7 @@ def small_map(programs):
     peers.append(python(programs, "executor", "map", "executor", WORKERS, n, SMALL, 1))
     return Bench("pool-map", f"a map of {n} calls, {SMALL} bytes in and out, {WORKERS} workers",
                  "weft", [programs.side("pool", "weft", "map", WORKERS, n, SMALL, times)] + peers,
-                 rates(peers, limit=1.0, ring=0.8, ring_spin=0.8), rounds=ROUNDS)
+                 rates(peers, limit=1.0, ring=0.8), rounds=ROUNDS)
 
 
 def one_by_one(programs):
@@ -63,7 +63,7 @@ def one_by_one(programs):
               for name in ("pool", "executor", "joblib")]
     return Bench("pool-one", f"one call of {SMALL} bytes in and out at a time, {n} times", "weft",
                  [programs.side("pool", "weft", "one", WORKERS, n, SMALL, 1)] + peers,
-                 rates(peers, ring=0.8, ring_spin=0.8, pool=3.0, executor=3.0, joblib=3.0),
+                 rates(peers, ring=0.8, pool=3.0, executor=3.0, joblib=3.0),
                  rounds=ROUNDS)
 
 
