@@ -28,6 +28,7 @@
  *                  is refused one dies of SIGBUS. So the range is at most a quarter of what may
  *                  still be committed, and pages are charged when memory is given out
  *                  (MADV_POPULATE_WRITE, Linux 5.14): there is NULL instead of a death
+ *   valgrind       its search for leaks reads, and so fills, all that is mapped: the range is small
  *   otherwise      the system promises more than it has; when it has no page left, it kills a
  *                  process (the OOM killer, of a cgroup too), which no allocator can turn into NULL
  */
@@ -46,13 +47,14 @@
 #include "base/atomic.h"
 #include "base/participants.h"
 #include "base/shared_range.h"
+#include "base/valgrind.h"
 #include "process/descriptors.h"
 #include "process/process.h"
 #include "process/shared.h"
 #include "process/slabs.h"
 #include "process/zygote.h"
 
-#define RANGE_BYTES_MAX ((size_t)64 << 30)
+#define RANGE_BYTES_MAX (UNDER_VALGRIND ? (size_t)256 << 20 : (size_t)64 << 30)
 #define RANGE_BYTES_MIN ((size_t)1 << 20)
 #define BYTES_MAX       ((size_t)1 << 30)
 #define KEPT_BYTES_MAX  ((size_t)64 << 20) /* in blocks that are free */
