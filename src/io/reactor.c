@@ -14,15 +14,9 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/valgrind.h"
 #include "io/fault.h"
 #include "io/reactor.h"
-
-#ifdef HAVE_VALGRIND
-#include <valgrind/valgrind.h>
-#define UNDER_VALGRIND RUNNING_ON_VALGRIND
-#else
-#define UNDER_VALGRIND 0
-#endif
 
 int (*io_fault)(enum io_fault_point point, struct io_op *op);
 
