@@ -30,6 +30,9 @@
  *                  (MADV_POPULATE_WRITE, Linux 5.14): there is NULL instead of a death
  *   otherwise      the system promises more than it has; when it has no page left, it kills a
  *                  process (the OOM killer, of a cgroup too), which no allocator can turn into NULL
+ *
+ * Under valgrind, which notes each 64 KiB of addresses and copies its notes in each fork, the range
+ * is 4 GiB.
  */
 #include <assert.h>
 #include <errno.h>
@@ -53,7 +56,7 @@
 #include "process/slabs.h"
 #include "process/zygote.h"
 
-#define RANGE_BYTES_MAX ((size_t)64 << 30)
+#define RANGE_BYTES_MAX ((size_t)(UNDER_VALGRIND ? 4 : 64) << 30)
 #define RANGE_BYTES_MIN ((size_t)1 << 20)
 #define BYTES_MAX       ((size_t)1 << 30)
 #define KEPT_BYTES_MAX  ((size_t)64 << 20) /* in blocks that are free */
