@@ -31,6 +31,9 @@
  *   valgrind       its search for leaks reads, and so fills, all that is mapped: the range is small
  *   otherwise      the system promises more than it has; when it has no page left, it kills a
  *                  process (the OOM killer, of a cgroup too), which no allocator can turn into NULL
+ *
+ * Under valgrind, which notes each 64 KiB of addresses and copies its notes in each fork, the range
+ * is 4 GiB.
  */
 #include <assert.h>
 #include <errno.h>

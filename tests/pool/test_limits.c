@@ -122,7 +122,7 @@ TEST_PROCESSES(workers_run_exactly_as_many_calls_as_they_may)
                                                            call_one_by_one };
     static const int most[] = { 1, 2, 3, 7, 64 };
     (void)kind;
-    for (size_t m = 0; m < sizeof most / sizeof *most; m++)
+    for (size_t m = HARNESS_EMULATED ? 2 : 0; m < sizeof most / sizeof *most; m++)
         for (size_t r = 0; r < sizeof routes / sizeof *routes; r++)
             for (int workers = 1; workers <= 3; workers += 2) {
                 int calls = 30 + 2 * most[m];
