@@ -28,8 +28,8 @@
  *                  is refused one dies of SIGBUS. So the range is at most a quarter of what may
  *                  still be committed, and pages are charged when memory is given out
  *                  (MADV_POPULATE_WRITE, Linux 5.14): there is NULL instead of a death
- *   valgrind       looks at each byte when it is mapped, when a child is forked, and when it searches
- *                  for leaks, which fills it all: the range is 256 MiB
+ *   valgrind       looks at all that is mapped, when it is, at each fork, and when it searches for
+ *                  leaks, which fills it: the range is 256 MiB
  *   otherwise      the system promises more than it has; when it has no page left, it kills a
  *                  process (the OOM killer, of a cgroup too), which no allocator can turn into NULL
  */
