@@ -102,6 +102,12 @@ struct member {
     weft_future *unbegun; /* the same: its call will not begin */
 };
 
+/* The assignment that it gets next, which is free if its lane is not full. */
+static inline struct assignment *member_next(struct member *member)
+{
+    return &member->assignments[member->tail % LANE_BATCHES];
+}
+
 /* Why no member can be opened. */
 struct crew_failure {
     int error;
@@ -111,10 +117,10 @@ struct crew_failure {
 /* What gives calls. All functions are called under the lock. */
 struct source_ops {
     /*
-     * Fills an assignment and its batch with the next items, at most `most` of them.
+     * Fills a member's next assignment and its batch with the next items, at most `most` of them.
      * False: there are none, or there is no memory for more now, and over() will offer the rest.
      */
-    bool (*give)(struct source *source, struct assignment *ret, struct batch *batch, uint32_t most,
+    bool (*give)(struct source *source, struct member *member, struct batch *batch, uint32_t most,
                  struct harvest *harvest);
 
     /* The items from `from` to before `to` are done; rets has their results. */

@@ -70,12 +70,12 @@ void publish(struct member *member, struct assignment *what, struct batch *batch
 /* Gives the member a batch. False: no source has one. */
 static bool give(struct crew *crew, struct member *member, struct harvest *harvest)
 {
-    struct assignment *what = &member->assignments[member->tail % LANE_BATCHES];
+    struct assignment *what = member_next(member);
     struct batch *batch = lane_next(member->lane);
     while (is_source(crew)) {
         struct source *source = CONTAINER(list_pop_front(&crew->sources), struct source, link);
         *what = (struct assignment){ .source = source, .attempt = 1 };
-        if (!source->ops->give(source, what, batch, calls_left(member), harvest))
+        if (!source->ops->give(source, member, batch, calls_left(member), harvest))
             continue;
         crew_offer(crew, source); /* those that have something take turns */
         publish(member, what, batch);

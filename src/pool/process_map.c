@@ -7,10 +7,13 @@
  * self-scheduling, Polychronopoulos and Kuck, 1987), and no more than MAP_BATCH_BYTES hold. The
  * first batches, of which nothing is known, are one item each.
  *
- * What came back, because its process died or another has nothing to do, is a hole: items before
- * `next` that are to be given again. `open` counts items that are in lanes, or whose failure is
- * being told. The map is over when no batch is in a lane, nothing open and nothing left to be
- * given.
+ * Over arrays in shared memory each member has a share of the items, for the sake of its page
+ * tables (shares.h); else items are given in their order.
+ *
+ * What came back, because its process died or another has nothing to do, is a hole: items that were
+ * given and are to be given again, before all others. `open` counts items that are in lanes, or
+ * whose failure is being told. The map is over when no batch is in a lane, nothing open and nothing
+ * left to be given.
  */
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +25,7 @@
 
 #include "base/shared_range.h"
 #include "pool/map_batch.h"
+#include "pool/shares.h"
 #include "process/shared.h"
 
 #define BATCH_NS (500 * WEFT_US)
@@ -38,9 +42,9 @@ struct process_map {
     struct source source;
     struct map_job job; /* constant, as are the next two */
     struct crew *crew;
-    bool logs; /* every item has an entry */
-    size_t next;
-    struct hole *holes; /* room for all that could come back */
+    bool logs;            /* every item has an entry */
+    struct shares shares; /* what was never given */
+    struct hole *holes;   /* room for all that could come back */
     size_t holes_count, holes_room;
     size_t batches; /* in lanes */
     size_t open;
@@ -57,7 +61,7 @@ static struct process_map *map_of(struct source *source)
 
 static bool has_more(const struct process_map *map)
 {
-    return !map->stop && (map->holes_count || map->next < map->job.spec->count);
+    return !map->stop && (map->holes_count || map->shares.left);
 }
 
 static bool is_over(const struct process_map *map)
@@ -115,6 +119,15 @@ static void end_unstarted(struct process_map *map, size_t index)
     map_mark_unstarted(map->job.spec, index);
 }
 
+static void end_ungiven(struct process_map *map)
+{
+    for (size_t first, n; (n = shares_next(&map->shares, 0, &first));) {
+        for (size_t i = 0; i < n; i++)
+            end_unstarted(map, first + i);
+        shares_take(&map->shares, 0, n);
+    }
+}
+
 static void mark_holes(struct process_map *map)
 {
     while (map->holes_count) {
@@ -148,7 +161,7 @@ static void stop_map(struct process_map *map, int error)
 /* How many of the next items shall make a batch. */
 static size_t batch_count(struct process_map *map, size_t there, uint32_t most)
 {
-    size_t left = map->job.spec->count - map->next;
+    size_t left = map->shares.left;
     for (size_t i = 0; i < map->holes_count; i++)
         left += map->holes[i].count;
     size_t share = left / (2 * (size_t)map->crew->members_count) + 1;
@@ -162,23 +175,23 @@ static size_t batch_count(struct process_map *map, size_t there, uint32_t most)
     return n < most ? n : most;
 }
 
-/* The items that are next: a hole's, or those that were never given. Returns how many there are. */
-static size_t what_is_next(struct process_map *map, size_t *ret_first, uint32_t *ret_attempt)
+/* A member's next items: a hole's, or some that were never given. Returns how many there are. */
+static size_t what_is_next(struct process_map *map, uint32_t member, size_t *ret_first,
+                           uint32_t *ret_attempt)
 {
     *ret_attempt = 1;
-    *ret_first = map->next;
     if (!map->holes_count)
-        return map->job.spec->count - map->next;
+        return shares_next(&map->shares, member, ret_first);
     const struct hole *hole = &map->holes[map->holes_count - 1];
     *ret_first = hole->first;
     *ret_attempt = hole->attempt;
     return hole->count;
 }
 
-static void take_next(struct process_map *map, size_t n)
+static void take_next(struct process_map *map, uint32_t member, size_t n)
 {
     if (!map->holes_count) {
-        map->next += n;
+        shares_take(&map->shares, member, n);
         return;
     }
     struct hole *hole = &map->holes[map->holes_count - 1];
@@ -191,25 +204,27 @@ static void take_next(struct process_map *map, size_t n)
 static void fail_item(struct process_map *map, size_t index, const weft_outcome *outcome,
                       struct harvest *harvest);
 
-static void fail_for_memory(struct process_map *map, size_t index, struct harvest *harvest)
+static void fail_for_memory(struct process_map *map, uint32_t member, size_t index,
+                            struct harvest *harvest)
 {
     weft_outcome outcome = { .how = WEFT_FAILED, .status = -ENOMEM };
     snprintf(outcome.text, sizeof outcome.text, "%s", weft_strerror(-ENOMEM));
-    take_next(map, 1);
+    take_next(map, member, 1);
     fail_item(map, index, &outcome, harvest);
 }
 
-static bool give(struct source *source, struct assignment *what, struct batch *batch, uint32_t most,
+static bool give(struct source *source, struct member *member, struct batch *batch, uint32_t most,
                  struct harvest *harvest)
 {
     struct process_map *map = map_of(source);
+    struct assignment *what = member_next(member);
     char *memory = NULL;
     size_t first;
     struct map_layout layout = { 0 };
     while (has_more(map) && !memory) {
         if (harvest_full(harvest))
             return false;
-        size_t there = what_is_next(map, &first, &what->attempt);
+        size_t there = what_is_next(map, member->number, &first, &what->attempt);
         size_t n = batch_count(map, there, most);
         bool reserved = reserve_holes(map);
         for (; n && reserved && !memory; n /= 2) {
@@ -219,11 +234,11 @@ static bool give(struct source *source, struct assignment *what, struct batch *b
         if (!memory && map->batches)
             return false; /* over() offers the rest, when there may be memory again */
         if (!memory)
-            fail_for_memory(map, first, harvest);
+            fail_for_memory(map, member->number, first, harvest);
     }
     if (!memory)
         return false;
-    take_next(map, layout.n);
+    take_next(map, member->number, layout.n);
     map->batches++;
     map->open += layout.n;
     map->last_n = layout.n;
@@ -382,8 +397,8 @@ static bool on_fail(struct source *source, const struct crew_failure *failure,
         uint32_t attempt;
         if (harvest_full(harvest))
             return false;
-        (void)what_is_next(map, &index, &attempt);
-        take_next(map, 1);
+        (void)what_is_next(map, 0, &index, &attempt);
+        take_next(map, 0, 1);
         fail_item(map, index, &outcome, harvest);
     }
     offer(map);
@@ -452,6 +467,11 @@ static void change(struct process_map *map, int reason)
     crew_leave(map->crew, &harvest);
 }
 
+static bool is_in_place(const weft_map *spec)
+{
+    return is_shared(spec->in) || (map_fixed_results(spec) && is_shared(spec->out));
+}
+
 int map_over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadline deadline)
 {
     struct process_map map = {
@@ -464,6 +484,7 @@ int map_over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_
         .last_n = 1,
     };
     list_init(&map.source.link);
+    shares_open(&map.shares, spec->count, is_in_place(spec) ? map.crew->members_count : 1);
     change(&map, 0);
     int rc = wait_for(&map, deadline, 0);
     if (rc < 0) {
@@ -473,8 +494,8 @@ int map_over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_
     weft_lock_lock(&map.crew->lock); /* nobody is inside of what ended it any more */
     list_remove(&map.source.link);
     weft_lock_release(&map.crew->lock);
-    for (size_t i = map.next; i < spec->count; i++)
-        end_unstarted(&map, i);
+    end_ungiven(&map);
+    shares_close(&map.shares);
     free(map.holes);
     return map.stop ? map.stop : map.failed ? -ECHILD : 0;
 }

@@ -102,10 +102,11 @@ bool submitted_fill(struct submitted *submitted, struct assignment *what, struct
     return true;
 }
 
-static bool give(struct source *source, struct assignment *what, struct batch *batch, uint32_t most,
+static bool give(struct source *source, struct member *member, struct batch *batch, uint32_t most,
                  struct harvest *harvest)
 {
     struct submitted *submitted = submitted_of(source);
+    struct assignment *what = member_next(member);
     (void)most;
     for (weft_future *future; (future = take_first(submitted));) {
         signal_raise(&submitted->room, 1);
