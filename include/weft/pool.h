@@ -75,6 +75,8 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
  * call->ret holds what the array held, and what a call leaves there stays, however it ends.
  *
  * Arrays that lie in shared memory are worked on in place by processes, too: nothing is copied.
+ * There each worker begins with a part of the items of its own, the same in each map over as many;
+ * other maps begin with the first items.
  *
  * outcomes: NULL, or room for count outcomes.
  */
