@@ -215,14 +215,18 @@ static void *place_wanted(void)
     return (void *)(uintptr_t)(begin + (random % 16384 << 30));
 }
 
-/* Maps addresses first, without access, so that nothing is touched if mlockall() wants to. */
+/*
+ * Maps addresses first, without access, so that nothing is touched if mlockall() wants to.
+ * Valgrind, though, looks at each byte that mprotect() makes accessible.
+ */
 static void *map_bytes(int fd, size_t bytes)
 {
     int flags = MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
-    void *range = mmap(place_wanted(), bytes, PROT_NONE, flags, fd, 0);
+    int access = PROT_READ | PROT_WRITE;
+    void *range = mmap(place_wanted(), bytes, UNDER_VALGRIND ? access : PROT_NONE, flags, fd, 0);
     if (range == MAP_FAILED)
         return NULL;
-    if (munlock(range, bytes) == 0 && mprotect(range, bytes, PROT_READ | PROT_WRITE) == 0)
+    if (UNDER_VALGRIND || (munlock(range, bytes) == 0 && mprotect(range, bytes, access) == 0))
         return range;
     munmap(range, bytes);
     return NULL;
