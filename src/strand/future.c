@@ -54,9 +54,10 @@ int argument_parse(struct argument *ret, struct runner *runner, weft_fn *fn, con
     if (argument.size > CALL_BYTES_MAX)
         return -EMSGSIZE;
     int rc = runner->ops->admit ? runner->ops->admit(runner, fn, argument.pointer) : 0;
-    if (rc == 0)
-        *ret = argument;
-    return rc;
+    if (rc < 0)
+        return rc;
+    *ret = argument;
+    return 0;
 }
 
 void future_init(weft_future *future, struct runner *runner, struct future_owner *owner,
