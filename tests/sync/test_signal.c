@@ -135,9 +135,12 @@ TEST(posts_that_interrupt_sets_and_waits_of_the_same_event_lose_nothing)
     struct strands *hammers = strands_start(1, hammer);
     UNTIL(atomic_load(&hammering));
     for (int i = 0; i < ROUNDS; i++) {
-        do
+        int rc;
+        do {
             interrupt_hammer();
-        while (weft_event_wait(&events[0], patience()) == -ETIMEDOUT && HARNESS_SANITIZED);
+            rc = weft_event_wait(&events[0], patience());
+        } while (rc == -ETIMEDOUT && HARNESS_SANITIZED);
+        EXPECT_EQ(rc, 0);
         weft_event_clear(&events[0]);
         UNTIL(atomic_load(&posts) > i);
         weft_event_clear(&events[0]);
