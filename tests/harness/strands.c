@@ -11,6 +11,7 @@
  * process allows. What the processes and the test share lies in shared memory, which is made after
  * the zygote was forked: each process is told where it is.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -293,10 +294,10 @@ static bool sleeps_here(const struct member *member)
 }
 
 /* Whether the kernel has the thread asleep: not even about to run. */
-static bool thread_sleeps(const struct member *member)
+static bool thread_sleeps(pid_t pid, pid_t tid)
 {
     char path[64], text[256] = "";
-    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", member->pid, member->tid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
     FILE *file = fopen(path, "r");
     if (!file)
         return false;
@@ -310,9 +311,26 @@ static bool thread_sleeps(const struct member *member)
  * it runs. */
 static bool sleeps(const struct member *member)
 {
-    if (member->all->kind == PROCESSES ? !sleeps_elsewhere(member) : !sleeps_here(member))
+    enum kind kind = member->all->kind;
+    if (kind == PROCESSES ? !sleeps_elsewhere(member) : !sleeps_here(member))
         return false;
-    return member->all->kind < SHARED_THREADS || thread_sleeps(member);
+    bool by_itself = kind == SHARED_THREADS || kind == PROCESSES;
+    return !by_itself || thread_sleeps(member->pid, member->tid);
+}
+
+/* Nor does a task's, until whoever watches the word for it has run: its worker, or a thread that
+ * helps. So whether all threads sleep but the caller's. */
+static bool others_sleep(void)
+{
+    DIR *threads = opendir("/proc/self/task");
+    EXPECT_TRUE(threads);
+    bool all = true;
+    for (struct dirent *it; all && (it = readdir(threads));) {
+        pid_t tid = (pid_t)strtol(it->d_name, NULL, 10); /* 0: not a thread's */
+        all = !tid || tid == gettid() || thread_sleeps(getpid(), tid);
+    }
+    closedir(threads);
+    return all;
 }
 
 enum { ASLEEP = 1, ENDED = 2 };
@@ -350,7 +368,8 @@ size_t strands_ended(struct strands *strands)
 void strands_until_asleep(struct strands *strands)
 {
     for (size_t looks = 0; looks < 2 * strands->n + 2;) {
-        if (count(strands, ASLEEP | ENDED) == strands->n) {
+        if (count(strands, ASLEEP | ENDED) == strands->n &&
+            (strands->kind != SHARED_TASKS || others_sleep())) {
             looks++;
         } else {
             looks = 0;
