@@ -150,6 +150,12 @@ static void settle(weft_kind kind, long *before)
     *before = atomic_load(&live);
 }
 
+/* One worker, whose caches can be filled; before a test starts the workers of its kind. */
+__attribute__((constructor)) static void want_one_worker(void)
+{
+    setenv("WEFT_WORKERS", "1", 1);
+}
+
 /* A worker keeps stacks, which are from slabs; that it has all that it will keep. */
 static void fill_caches(int (*operation)(weft_kind kind), weft_kind kind)
 {
@@ -160,8 +166,7 @@ static void fill_caches(int (*operation)(weft_kind kind), weft_kind kind)
 long refuse_each(int (*operation)(weft_kind kind), weft_kind kind, enum resource resource,
                  int error)
 {
-    setenv("WEFT_WORKERS", "1", 1); /* whose caches can be filled */
-    EXPECT_EQ(operation(kind), 0);  /* makes what is made once per process */
+    EXPECT_EQ(operation(kind), 0); /* makes what is made once per process */
     fill_caches(operation, kind);
     long before = atomic_load(&live);
     EXPECT_EQ(operation(kind), 0);
