@@ -5,11 +5,11 @@ import contextlib
 import glob
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 
 import pytest
 
@@ -36,14 +36,15 @@ def unprivileged():
     pytest.skip("PostgreSQL does not run as root, and there is nobody else")
 
 
-def wait_until_ready(directory, server, log):
-    deadline = time.monotonic() + PATIENCE_S
-    while subprocess.run([f"{programs()}/pg_isready", "-q", "-h", directory],
-                         timeout=PATIENCE_S).returncode != 0:
-        if server.poll() is not None or time.monotonic() > deadline:
-            with open(log, encoding="utf-8", errors="replace") as text:
-                raise AssertionError(f"PostgreSQL did not get ready: {text.read()}")
-        time.sleep(0.02)  # between two questions
+def wait_until_ready(server):
+    """It says so, after whatever else it has to say."""
+    said = b""
+    while b"ready to accept connections" not in said:
+        readable, _, _ = select.select([server.stderr], [], [], PATIENCE_S)
+        piece = os.read(server.stderr.fileno(), 4096) if readable else b""
+        if not piece:
+            raise AssertionError(f"PostgreSQL did not get ready: {said.decode(errors='replace')}")
+        said += piece
 
 
 def stop(server):
@@ -64,7 +65,7 @@ def running():
     with tempfile.TemporaryDirectory(prefix="weft-pg-", dir="/tmp") as directory:
         if who:
             os.chown(directory, who["user"], who["group"])
-        data, log = f"{directory}/data", f"{directory}/log"
+        data = f"{directory}/data"
         initialised = subprocess.run(
             [f"{programs()}/initdb", "-D", data, "-A", "trust", "-U", "weft", "--no-sync",
              "--encoding=UTF8", "--locale=C"],
@@ -73,13 +74,13 @@ def running():
         settings = {"listen_addresses": "", "unix_socket_directories": directory, "fsync": "off",
                     "max_connections": "40", "dynamic_shared_memory_type": "mmap",
                     "shared_buffers": "4MB", "port": "5432"}
-        with open(log, "wb") as output:
-            server = subprocess.Popen(
-                [f"{programs()}/postgres", "-D", data,
-                 *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))],
-                stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd="/", **who)
+        server = subprocess.Popen(
+            [f"{programs()}/postgres", "-D", data,
+             *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd="/", **who)
         try:
-            wait_until_ready(directory, server, log)
+            wait_until_ready(server)
             yield f"host={directory} port=5432 user=weft dbname=postgres"
         finally:
             stop(server)
+            server.stderr.close()

@@ -181,21 +181,31 @@ static void reap_orphans(int unused)
     errno = error;
 }
 
+/* Kills all children that the system lists. False: there is none, or no list. */
+static bool kill_children(void)
+{
+    char path[64], child[32];
+    bool any = false;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *children = fopen(path, "re");
+    while (children && fscanf(children, "%31s", child) == 1)
+        any |= kill((pid_t)atoi(child), SIGKILL) == 0;
+    if (children)
+        fclose(children);
+    return any;
+}
+
 /* Kills and reaps every process that the test left behind. Killing one may orphan others, which
  * then become ours too; without a child left there is no descendant left either. */
 static void end_strays(void)
 {
-    char path[64], child[32];
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    while (waitpid(-1, NULL, WNOHANG) >= 0) {
-        FILE *children = fopen(path, "re");
-        if (!children)
-            return;
-        while (fscanf(children, "%31s", child) == 1)
-            kill((pid_t)atoi(child), SIGKILL);
-        fclose(children);
-        usleep(1000);
-    }
+    sigset_t child, before;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD); /* or reap_orphans() might take the one that is waited for */
+    sigprocmask(SIG_BLOCK, &child, &before);
+    while (kill_children())
+        (void)!waitpid(-1, NULL, 0);
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static int64_t now_ms(void)

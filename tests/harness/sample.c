@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -141,7 +142,7 @@ TEST(ok_orphans_are_reaped)
     EXPECT_EQ(waitpid(child, NULL, 0), child);
     EXPECT_EQ(read(pipe_fds[0], &orphan, sizeof orphan), (ssize_t)sizeof orphan);
     while (kill(orphan, 0) == 0)
-        usleep(100);
+        sched_yield();
     EXPECT_EQ(errno, ESRCH);
     close(pipe_fds[0]);
     close(pipe_fds[1]);

@@ -18,6 +18,7 @@
 #endif
 
 #include "harness.h"
+#include "strands.h"
 #include "task/stack.h"
 
 /* A line of /proc/meminfo or /proc/self/status, in bytes; 0: there is none. */
@@ -78,8 +79,9 @@ static inline bool room_has_grown(struct room before)
  */
 static inline void room_expect_no_growth(struct room before)
 {
-    for (int looks = 0; looks < 10000 && room_has_grown(before); looks++)
-        usleep(1000);
+    weft_deadline end = weft_after(10 * WEFT_S);
+    while (room_has_grown(before) && weft_left(end) > 0)
+        strands_yield();
     struct room now = room_used();
     EXPECT_LE(now.heap, before.heap + (512 << 10));
     EXPECT_LE(now.stacks, before.stacks + 2048);

@@ -190,6 +190,7 @@ static void in_yield(void)
     }
 }
 
+/* A call of libc that takes its time: the wait that is cancelled, not a wait for anything. */
 static int nap(void *arg)
 {
     usleep(50);

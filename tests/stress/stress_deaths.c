@@ -52,6 +52,10 @@ static uint32_t begin_life(void)
     return life;
 }
 
+/*
+ * Spaces the kills over time, and paces those who have nothing to do; nobody relies on how long it
+ * takes. (Turns given up to others were tried: their length depends on who waits, by a thousand.)
+ */
 static void pause_ns(int64_t ns)
 {
     nanosleep(&(struct timespec){ .tv_nsec = ns }, NULL);

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <weft.h>
@@ -53,12 +52,6 @@ static struct {
 } * shared;
 STRANDS_KEEP(shared)
 
-/* Leaves the processor to those that it is about. */
-static inline void pause_briefly(void)
-{
-    nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
-}
-
 /* ---- the process that dies */
 
 static inline void run_operation(size_t index)
@@ -66,7 +59,7 @@ static inline void run_operation(size_t index)
     (void)index;
     atomic_store(&shared->ready, true);
     while (!atomic_load(&shared->go))
-        pause_briefly();
+        strands_yield();
     atomic_store(&shared->began, true);
     shared->operation->run();
     atomic_store(&shared->done, true);
@@ -121,7 +114,6 @@ static inline weft_group *start_waiters(void)
     for (int i = 0; i < WAITERS && shared->operation->wait; i++)
         EXPECT_EQ(weft_group_start(waiters, shared->operation->wait, NULL, 0), 0);
     UNTIL(!shared->operation->wait || atomic_load(&shared->waiting) == WAITERS);
-    pause_briefly(); /* they are most likely asleep by then; what follows holds in any case */
     return waiters;
 }
 

@@ -35,7 +35,7 @@ static int wait_for_lock(weft_call *call)
     atomic_fetch_add(&shared->waiting, 1);
     do {
         take_and_count();
-        pause_briefly();
+        strands_yield();
     } while (!atomic_load(&shared->dead));
     atomic_fetch_add(&shared->ended, 1);
     return 0;
@@ -74,7 +74,7 @@ static int wait_for_rlock(weft_call *call)
     atomic_fetch_add(&shared->waiting, 1);
     do {
         hold_rlock_twice();
-        pause_briefly();
+        strands_yield();
     } while (!atomic_load(&shared->dead));
     atomic_fetch_add(&shared->ended, 1);
     return 0;
@@ -171,7 +171,7 @@ static int wait_for_once(weft_call *call)
     (void)call;
     atomic_fetch_add(&shared->waiting, 1);
     while (!atomic_load(&shared->began))
-        pause_briefly();
+        strands_yield();
     run_once();
     atomic_fetch_add(&shared->ended, 1);
     return 0;

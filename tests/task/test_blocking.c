@@ -86,7 +86,17 @@ TEST(calls_block_side_by_side_while_their_worker_goes_on)
 }
 
 static atomic_int inside, most_inside, ended;
-static atomic_bool open_door;
+static int door[2]; /* a pipe that nobody writes: its end is waited for */
+
+static void make_door(void)
+{
+    EXPECT_EQ(pipe(door), 0);
+}
+
+static void open_door(void)
+{
+    close(door[1]);
+}
 
 static int wait_at_the_door(void *unused)
 {
@@ -95,8 +105,7 @@ static int wait_at_the_door(void *unused)
     for (int most = atomic_load(&most_inside);
          now > most && !atomic_compare_exchange_weak(&most_inside, &most, now);) {
     }
-    while (!atomic_load(&open_door))
-        usleep(1000);
+    EXPECT_EQ(read(door[0], &(char){ 0 }, 1), 0);
     atomic_fetch_sub(&inside, 1);
     return 0;
 }
@@ -114,13 +123,15 @@ TEST(more_calls_than_there_may_be_threads_wait_their_turn)
     if (HARNESS_VALGRIND || HARNESS_EMULATED)
         SKIP("what runs the test has room for fewer threads");
     workers_are("1");
+    make_door();
     weft_group *g = tasks_open();
     for (int i = 0; i < 700; i++)
         EXPECT_EQ(weft_group_start(g, call_door, NULL, 0), 0);
     UNTIL(atomic_load(&inside) == 512);
     EXPECT_EQ(atomic_load(&ended), 0);
-    atomic_store(&open_door, true);
+    open_door();
     tasks_join(g);
+    close(door[0]);
     EXPECT_EQ(atomic_load(&ended), 700);
     EXPECT_EQ(atomic_load(&most_inside), 512);
 }
@@ -182,6 +193,7 @@ static int call_through_cancellation(weft_call *call)
 TEST(neither_cancellation_nor_a_scope_ends_a_blocking_call)
 {
     workers_are("1");
+    make_door();
     weft_group *g = tasks_open();
     weft_future *future;
     EXPECT_EQ(weft_group_submit(g, call_through_cancellation, NULL, 0, &future, WEFT_FOREVER), 0);
@@ -189,9 +201,10 @@ TEST(neither_cancellation_nor_a_scope_ends_a_blocking_call)
     weft_future_cancel(future);
     in_tasks(1, call_elsewhere);
     EXPECT_EQ(atomic_load(&ended), 0);
-    atomic_store(&open_door, true);
+    open_door();
     EXPECT_EQ(weft_future_wait(future, WEFT_FOREVER), 0);
     EXPECT_EQ(atomic_load(&ended), 1);
     weft_future_close(future);
     weft_group_close(g);
+    close(door[0]);
 }
