@@ -122,7 +122,7 @@ static struct view look(const struct auto_state *state, const struct auto_sample
     double cpus = sample->cpus / 1000.0;
     struct view view = { .cpus = cpus };
     view.fights = state->busy > 0 ? gil / state->busy : 0;
-    view.waiting = own > 0 ? (own - state->cpu) / own : 0;
+    view.waiting = own > 0 ? at_most(at_least((own - state->cpu) / own, 0), 1) : 0;
     view.used = state->wall > 0 ? state->cpu * all / state->wall : 0;
     view.demand = state->wall > 0 ? view.used + delay * all / state->wall : 0;
     double at_once = view.fights > 0.125 ? at_most(cpus, 1) : cpus; /* under a GIL one computes */
@@ -203,12 +203,14 @@ static void change(struct auto_state *state, uint32_t size, int direction)
     state->size = size;
 }
 
-/* Goes to the wanted size, if it has been wanted for long enough. */
-static void go(struct auto_state *state, const struct auto_sample *sample, uint32_t wanted)
+/* Goes to the wanted size, if it has been wanted for long enough: since the window before this one,
+ * which ended at before_ns, at least. */
+static void go(struct auto_state *state, const struct auto_sample *sample, uint32_t wanted,
+               int64_t before_ns)
 {
     int direction = (wanted > state->size) - (wanted < state->size);
     if (!direction || direction != state->wanted)
-        state->wanted_ns = direction ? state->now_ns - sample->wall_ns : -1;
+        state->wanted_ns = direction ? before_ns : -1;
     state->wanted = direction;
     if (!direction)
         return;
@@ -254,11 +256,11 @@ void auto_decide(struct auto_state *state, const struct auto_sample *sample)
     }
     if (state->size > sample->most)
         state->size = sample->most;
-    int64_t wall = sample->wall_ns;
+    int64_t wall = sample->wall_ns < TURN_NS ? sample->wall_ns : TURN_NS;
     state->window_ns = WINDOW_MIN_NS;
     if (wall <= 0)
         return;
-    state->now_ns += wall < TURN_NS ? wall : TURN_NS;
+    state->now_ns += wall;
     uint32_t lately = peak(state, sample);
     if (sample->busy_ns > 0 || state->measured)
         smooth(state, sample);
@@ -270,9 +272,9 @@ void auto_decide(struct auto_state *state, const struct auto_sample *sample)
     uint32_t wanted = want(state, sample, &view, lately);
     state->limit = sample->limit;
     state->limited = state->size >= sample->most && view.fair >= sample->most && sample->queued;
-    go(state, sample, wanted);
+    go(state, sample, wanted, state->now_ns - wall);
     bool restless =
         state->wanted || (state->direction && state->now_ns - state->changed_ns < RESTLESS_NS);
     if (!restless)
-        state->window_ns = 2 * wall < WINDOW_MAX_NS ? 2 * wall : WINDOW_MAX_NS;
+        state->window_ns = (int64_t)within((double)(2 * wall), WINDOW_MIN_NS, WINDOW_MAX_NS);
 }
