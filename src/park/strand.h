@@ -100,6 +100,8 @@ struct strand {
     uint32_t holds;             /* own: how many */
     bool lingers;               /* own: has last held a GIL for long (sync/gil.c) */
     bool ends_watched;          /* own: if its thread ends, what it holds is abandoned */
+    uint64_t gil_wait_ns;       /* atomic, written by the strand: how long it has waited for GILs,
+                                   which the pool that it works for looks at (pool/auto.c) */
     const char *family;         /* own, borrowed: what the name begins with; NULL: nothing */
     uint64_t number;            /* own: what it ends with, if it has a family */
     char name[32];              /* own; "" until asked for */

@@ -17,58 +17,15 @@
  * progress by the same rule, so no circle of waiting workers can close (inside.c).
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cpus.h"
+#include "pool/auto.h"
 #include "pool/crew.h"
 #include "pool/pool.h"
 #include "strand/self.h"
 
 enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
-
-static const struct runner_ops pool_ops;
-
-bool pool_begin(struct worker *worker, weft_future *future)
-{
-    if (!future_begin(future)) {
-        future_unref(future); /* its cancellation has told the owner */
-        return false;
-    }
-    const weft_options *options = &worker->pool->options;
-    weft_call *pub = &future->call.pub;
-    pub->context = (void *)options->context;
-    pub->context_bytes = options->context_bytes == WEFT_POINTER ? 0 : options->context_bytes;
-    pub->worker = worker->state;
-    future->outcome.worker = worker->number;
-    return true;
-}
-
-int pool_enter(struct worker *worker, struct open_failure *ret_failure)
-{
-    const weft_options *options = &worker->pool->options;
-    if (!options->enter)
-        return 0;
-    struct call call = { .pub.context = (void *)options->context,
-                         .pub.context_bytes =
-                             options->context_bytes == WEFT_POINTER ? 0 : options->context_bytes };
-    int rc = options->enter(&call.pub, &worker->state);
-    if (rc < 0) {
-        ret_failure->error = rc;
-        snprintf(ret_failure->text, sizeof ret_failure->text, "a worker could not enter: %.130s",
-                 call.text[0] ? call.text : weft_strerror(rc));
-    }
-    call_reset(&call);
-    return rc < 0 ? rc : 0;
-}
-
-void pool_fail(weft_future *future, const struct open_failure *failure)
-{
-    if (future_retract(future))
-        future_end(future, WEFT_FAILED, failure->error, failure->text);
-    else
-        future_unref(future);
-}
 
 /* Takes the first future; NULL: none. Under the lock. */
 static weft_future *pop(weft_pool *pool)
@@ -85,6 +42,7 @@ static void push(weft_pool *pool, weft_future *future)
 {
     list_push_back(&pool->queue, &future->queue_link);
     pool->queued++;
+    auto_queued(pool);
 }
 
 /* Keeps note of what runs, for those who terminate the pool. Who does so before this note has not
@@ -97,6 +55,8 @@ void pool_run(struct worker *worker, weft_future *future)
     bool stop = pool->terminated;
     struct running running = { future, worker->running, stop };
     worker->running = &running;
+    if (!running.outer)
+        auto_call_begins(worker);
     weft_lock_release(&pool->lock);
     if (stop)
         weft_future_cancel(future);
@@ -106,30 +66,35 @@ void pool_run(struct worker *worker, weft_future *future)
 
     weft_lock_lock(&pool->lock);
     worker->running = running.outer;
+    if (!running.outer)
+        auto_call_ends(worker);
     weft_lock_release(&pool->lock);
     future_unref(future);
 }
 
 struct taking {
-    weft_pool *pool;
-    weft_future *future; /* NULL: the pool is closing and nothing is left */
+    struct worker *worker;
+    weft_future *future; /* NULL: the worker is to end */
 };
 
 static int attempt_take(void *ctx)
 {
     struct taking *taking = ctx;
-    weft_pool *pool = taking->pool;
+    weft_pool *pool = taking->worker->pool;
     weft_lock_lock(&pool->lock);
-    taking->future = pop(pool);
-    int rc = taking->future || pool->closing ? 0 : -EAGAIN;
+    bool retires = auto_retires(taking->worker);
+    taking->future = retires ? NULL : pop(pool);
+    int rc = taking->future || pool->closing || retires ? 0 : -EAGAIN;
     weft_lock_release(&pool->lock);
     return rc;
 }
 
-/* The next future, waiting for one; NULL: the pool is closing and nothing is left. */
-static weft_future *take(weft_pool *pool)
+/* The next future, waiting for one; NULL: the pool is closing and nothing is left, or it has more
+ * workers than it needs. */
+static weft_future *take(struct worker *worker)
 {
-    struct taking taking = { .pool = pool };
+    weft_pool *pool = worker->pool;
+    struct taking taking = { .worker = worker };
     (void)signal_wait(&pool->work, attempt_take, &taking, WEFT_FOREVER, PARK_SHIELDED);
     if (taking.future)
         signal_raise(&pool->room, 1);
@@ -159,8 +124,7 @@ static bool open_worker(struct worker *worker, struct open_failure *failure)
     return false;
 }
 
-/* Counts a worker out. The last one fails everything that is queued. */
-static void give_up(weft_pool *pool, const struct open_failure *failure)
+void pool_give_up(weft_pool *pool, const struct open_failure *failure)
 {
     weft_lock_lock(&pool->lock);
     bool last = --pool->usable == 0;
@@ -184,15 +148,20 @@ static bool is_spent(const struct worker *worker)
     return worker->lost || (most && worker->calls >= most);
 }
 
-static void worker_main(void *ctx)
+static void give_up(struct worker *worker, const struct open_failure *failure)
 {
-    struct worker *worker = ctx;
+    weft_lock_lock(&worker->pool->lock);
+    auto_worker_given_up(worker);
+    weft_lock_release(&worker->pool->lock);
+    pool_give_up(worker->pool, failure);
+}
+
+static void work(struct worker *worker)
+{
     weft_pool *pool = worker->pool;
     struct open_failure failure = { 0 };
-    strand_self()->worker_of = worker;
-    worker->middle = self_stack_middle();
     bool open = open_worker(worker, &failure);
-    for (weft_future *future; open && (future = take(pool));) {
+    for (weft_future *future; open && (future = take(worker));) {
         pool_run(worker, future);
         if (is_spent(worker)) {
             pool->backend->close(worker);
@@ -204,7 +173,17 @@ static void worker_main(void *ctx)
     if (open)
         pool->backend->close(worker);
     else
-        give_up(pool, &failure);
+        give_up(worker, &failure);
+}
+
+static void worker_main(void *ctx)
+{
+    struct worker *worker = ctx;
+    strand_self()->worker_of = worker;
+    worker->middle = self_stack_middle();
+    auto_worker_begins(worker);
+    work(worker);
+    auto_worker_ends(worker);
 }
 
 /* Whether the calling strand is a worker of this pool that can run calls inside calls. */
@@ -218,7 +197,7 @@ static struct worker *nesting_worker(weft_pool *pool)
 static bool unqueue(weft_pool *pool, weft_future *future)
 {
     weft_lock_lock(&pool->lock);
-    bool queued = !list_empty(&future->queue_link);
+    bool queued = !future->elsewhere && !list_empty(&future->queue_link);
     if (queued) {
         list_remove(&future->queue_link);
         pool->queued--;
@@ -330,7 +309,7 @@ static void forget(struct runner *runner, weft_future *future)
         future_unref(future);
 }
 
-static const struct runner_ops pool_ops = {
+const struct runner_ops pool_ops = {
     .start = start,
     .help = help,
     .forget = forget,
@@ -357,7 +336,7 @@ static void on_ended(struct future_owner *owner, weft_future *future)
     pool_count_out(CONTAINER(owner, weft_pool, owner));
 }
 
-static int start_worker(weft_pool *pool, struct worker *worker)
+int pool_start_worker(weft_pool *pool, struct worker *worker)
 {
     if (pool->kind == WEFT_TASKS)
         return task_set_start(&pool->tasks, worker_main, worker);
@@ -372,25 +351,31 @@ static void join_workers(weft_pool *pool)
         thread_set_join(&pool->threads);
 }
 
-/* Starts the workers; on failure none is left. */
-static int start_workers(weft_pool *pool)
+void pool_abandon_workers(weft_pool *pool)
 {
-    uint32_t n = pool->options.workers;
+    weft_pool_terminate(pool);
+    join_workers(pool);
+    free(pool->workers);
+}
+
+int pool_start_workers(weft_pool *pool)
+{
+    uint32_t n = pool->options.workers, first = pool->pilot ? pool->pilot->bound : n;
     pool->workers = calloc(n, sizeof *pool->workers);
     if (!pool->workers)
         return -ENOMEM;
-    bool runs_calls = pool->kind == WEFT_THREADS; /* else it is not meant for these threads */
+    bool runs_calls = pool->kind != WEFT_TASKS; /* else it is not meant for these threads */
     thread_set_init(&pool->threads, pool->options.name, runs_calls ? pool->options.stack_bytes : 0);
     task_set_init(&pool->tasks, pool->options.name, pool->options.stack_bytes);
-    pool->usable = n;
-    for (uint32_t i = 0; i < n; i++) {
+    pool->usable = first;
+    for (uint32_t i = 0; i < n; i++)
         pool->workers[i] = (struct worker){ .pool = pool, .number = i };
-        int rc = start_worker(pool, &pool->workers[i]);
+    for (uint32_t i = 0; i < first; i++) {
+        pool->workers[i].gauge = (struct gauge){ .state = GAUGE_AT_WORK, .life = 1 };
+        int rc = pool_start_worker(pool, &pool->workers[i]);
         if (rc == 0)
             continue;
-        weft_pool_terminate(pool);
-        join_workers(pool);
-        free(pool->workers);
+        pool_abandon_workers(pool);
         return rc;
     }
     return 0;
@@ -409,13 +394,16 @@ static int open_kind(weft_pool *pool)
         break;
     case WEFT_PROCESSES:
         return pool_processes_open(pool);
+    case WEFT_AUTO:
+        pool->backend = &threads_backend;
+        return auto_open(pool);
     }
-    return start_workers(pool);
+    return pool_start_workers(pool);
 }
 
 static void fill_in(weft_options *options, weft_kind kind)
 {
-    if (!options->workers)
+    if (!options->workers && kind != WEFT_AUTO)
         options->workers = kind == WEFT_TASKS ? TASKS : base_cpus();
     if (!options->backlog_max)
         options->backlog_max = BACKLOG;
@@ -503,12 +491,15 @@ static void stop(weft_pool *pool, bool terminate)
 
 void weft_pool_terminate(weft_pool *pool)
 {
+    weft_pool *processes = pool->pilot ? auto_processes(pool) : NULL;
     if (pool->crew) {
         if (crew_is_own(pool->crew))
             crew_terminate(pool->crew);
         return;
     }
     stop(pool, true);
+    if (processes)
+        weft_pool_terminate(processes);
     for (;;) {
         weft_lock_lock(&pool->lock);
         weft_future *future = pop(pool);
@@ -543,6 +534,8 @@ void weft_pool_close(weft_pool *pool)
         crew_close(pool->crew);
     else
         stop(pool, false);
+    if (pool->pilot)
+        auto_stop(pool);
     if (pool->kind != WEFT_SERIAL && !pool->crew)
         join_workers(pool);
     /* For calls that another strand is running (kind serial) or just cancelling. */
@@ -552,6 +545,7 @@ void weft_pool_close(weft_pool *pool)
     if (pool->crew)
         crew_free(pool->crew);
     free(pool->workers);
+    free(pool->pilot);
     options_free(&pool->options);
     free(pool);
 }
