@@ -99,9 +99,8 @@ static void now_parked(void *ctx)
     unlock(waiter->gil);
 }
 
-/* Waits until it is granted. The waiter is queued. */
-static int wait_for_grant(struct gil_waiter *waiter, int64_t spin_ns, weft_deadline deadline,
-                          unsigned flags)
+static int spin_or_park(struct gil_waiter *waiter, int64_t spin_ns, weft_deadline deadline,
+                        unsigned flags)
 {
     struct gil *gil = waiter->gil;
     if (spin(waiter, spin_ns))
@@ -120,6 +119,17 @@ static int wait_for_grant(struct gil_waiter *waiter, int64_t spin_ns, weft_deadl
         lock(gil);
     gil_unqueue(gil, waiter, weft_now());
     unlock(gil);
+    return rc;
+}
+
+/* Waits until it is granted. The waiter is queued. */
+static int wait_for_grant(struct gil_waiter *waiter, int64_t spin_ns, weft_deadline deadline,
+                          unsigned flags)
+{
+    uint64_t *waited = &waiter->strand->gil_wait_ns;
+    int rc = spin_or_park(waiter, spin_ns, deadline, flags);
+    /* relaxed, both: a statistic, which only its strand changes */
+    store_relaxed(waited, load_relaxed(waited) + (uint64_t)(weft_now() - waiter->since_ns));
     return rc;
 }
 
