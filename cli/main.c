@@ -13,6 +13,7 @@
 
 static const struct command commands[] = {
     { "fetch", "fetch URLs, many at once, by threads or processes", fetch_main },
+    { "lab", "threads or processes, and how many: measures it here, and says why", lab_main },
     { "serve", "run the embedded test site, or serve a directory", serve_main },
     { "demo", "fetch the same pages with each kind, and compare", demo_main },
 };
