@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* What a timeline amounts to: which CPUs took part, how often computing overlapped, and lanes of
+ * blocks, merged to what a drawing can show. */
+#ifndef LAB_PAGE_LANES_H
+#define LAB_PAGE_LANES_H
+
+#include <stdio.h>
+
+#include "results.h"
+
+enum {
+    LANE_COLUMNS = 480, /* of a drawing's width: about a pixel each */
+    LANE_CPUS_MAX = 16, /* CPUs that have a lane; what others computed is drawn as the last one's */
+    LANE_LOOKS = 4,     /* of blocks: CPUs share them in turn */
+};
+
+struct lane_facts {
+    uint32_t cpus[LANE_CPUS_MAX]; /* that computed, ascending */
+    size_t cpu_count;
+    double computing;         /* 0 to 1: of the time, in which somebody computed */
+    double parallel;          /* 0 to 1: of the time, in which two or more did */
+    size_t turns;             /* how often a CPU went on with another worker */
+    uint32_t waiting_at_once; /* the most workers that waited at some moment */
+};
+
+/* Returns 0 or -ENOMEM. */
+int lane_facts(const struct lab_timeline *timeline, struct lane_facts *ret);
+
+/* What a column of a lane shows. */
+enum { LANE_IDLE, LANE_WAITING, LANE_COMPUTING }; /* + which of the looks */
+
+struct lane {
+    unsigned char columns[LANE_COLUMNS];
+};
+
+/* The lane of a worker, or of the index-th of the CPUs, with LANE_COLUMNS from 0 to end_ns. */
+void lane_of_worker(const struct lab_timeline *timeline, const struct lane_facts *facts,
+                    uint32_t worker, int64_t end_ns, struct lane *ret);
+void lane_of_cpu(const struct lab_timeline *timeline, const struct lane_facts *facts, size_t index,
+                 int64_t end_ns, struct lane *ret);
+
+/* Whether any column shows that; an SVG path along y = 0 of all that do. */
+bool lane_shows(const struct lane *lane, unsigned char shown);
+void lane_path(FILE *to, const struct lane *lane, unsigned char shown);
+
+#endif
