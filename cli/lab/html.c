@@ -135,16 +135,8 @@ const char *html_count(char buffer[HTML_NUMBER_BYTES], unsigned long long number
 
 const char *html_number(char buffer[HTML_NUMBER_BYTES], double number)
 {
-    if (!(number >= 0) || number > 1e15)
+    if (!(number >= 0))
         return "–";
-    if (number >= 99.95)
-        return html_count(buffer, (unsigned long long)(number + 0.5));
-    if (number == 0)
-        return "0";
-    snprintf(buffer, HTML_NUMBER_BYTES, "%.*f",
-             number < 0.0995  ? 3
-             : number < 9.995 ? 2
-                              : 1,
-             number);
+    lab_format_rate(buffer, number);
     return buffer;
 }

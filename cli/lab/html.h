@@ -3,8 +3,9 @@
 #ifndef LAB_HTML_H
 #define LAB_HTML_H
 
-#include <stddef.h>
 #include <stdio.h>
+
+#include "format.h"
 
 /* Prints as fprintf() does, but what %s inserts is text: '<', '>', '&' and quotes in it become
  * entities, and bytes that are no UTF-8, or no character of HTML, U+FFFD. So it may stand between
@@ -15,9 +16,8 @@ void html(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)
 /* Prints text likewise, all of it. */
 void html_text(FILE *to, const char *text);
 
-/* A number as a reader wants it, at most three decimals and about four digits that matter: "0.48",
- * "19.9", "128", "12,480". What is no number, or negative, is a dash. */
-enum { HTML_NUMBER_BYTES = 32 };
+/* A number as lab_format_rate() writes it; what is none, or negative, is a dash. */
+enum { HTML_NUMBER_BYTES = LAB_NUMBER_BYTES };
 const char *html_number(char buffer[HTML_NUMBER_BYTES], double number);
 
 /* All digits of a whole number, in groups of three. */

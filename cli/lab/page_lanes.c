@@ -4,8 +4,8 @@
  * A timeline may have thousands of spans and a drawing has hundreds of pixels, so each lane is
  * divided into columns of equal time. A column shows what took at least half of its time. Short
  * blocks would vanish so, and of a worker that computes for 20 us in every 50 ms nothing would be
- * left: therefore the column in which a block begins shows it, too, unless the column before does
- * so for the same reason. Many short blocks then look like what they are, stripes.
+ * left: therefore each is shown by two columns from its begin, but for those that begin in these
+ * and the two behind them. Many short blocks then look like what they are, stripes.
  *
  * How much overlaps is counted from the spans themselves, by going through their begins and ends in
  * the order of time. */
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = LANE_COMPUTING + LANE_LOOKS };
+enum { SHOWN = LANE_COMPUTING + LANE_LOOKS, SHORT_COLUMNS = 2 };
 
 /* A begin or an end of a span. */
 struct edge {
@@ -35,59 +35,70 @@ static int by_time(const void *a, const void *b)
     return x->change - y->change; /* who ends makes room before the next begins */
 }
 
-static size_t find_cpu(const struct lane_facts *facts, uint32_t cpu)
+static size_t find_cpu(const struct lane_cpus *cpus, uint32_t cpu)
 {
     size_t i = 0;
 
-    while (i + 1 < facts->cpu_count && facts->cpus[i] != cpu)
+    while (i + 1 < cpus->count && cpus->at[i] != cpu)
         i++;
     return i;
 }
 
-/* Keeps them in order; the lowest if there are too many. */
-static void add_cpu(struct lane_facts *facts, uint32_t cpu)
+static void add_cpu(struct lane_cpus *cpus, uint32_t cpu)
 {
-    size_t at = 0;
+    size_t i = 0;
 
-    while (at < facts->cpu_count && facts->cpus[at] < cpu)
-        at++;
-    if (at == LANE_CPUS_MAX || (at < facts->cpu_count && facts->cpus[at] == cpu))
+    while (i < cpus->count && cpus->at[i] < cpu)
+        i++;
+    if (i == LANE_CPUS_MAX || (i < cpus->count && cpus->at[i] == cpu))
         return;
-    if (facts->cpu_count < LANE_CPUS_MAX)
-        facts->cpu_count++;
-    memmove(&facts->cpus[at + 1], &facts->cpus[at],
-            (facts->cpu_count - at - 1) * sizeof facts->cpus[0]);
-    facts->cpus[at] = cpu;
+    if (cpus->count < LANE_CPUS_MAX)
+        cpus->count++;
+    memmove(&cpus->at[i + 1], &cpus->at[i], (cpus->count - i - 1) * sizeof cpus->at[0]);
+    cpus->at[i] = cpu;
 }
 
-static void count_overlaps(const struct edge *edges, size_t n, int64_t wall_ns,
+void lane_add_cpus(struct lane_cpus *cpus, const struct lab_timeline *timeline)
+{
+    for (size_t i = 0; i < timeline->span_count; i++)
+        if (!timeline->spans[i].waiting)
+            add_cpu(cpus, timeline->spans[i].cpu);
+}
+
+static void count_waiting(struct lane_facts *facts, int waiting)
+{
+    if (waiting > (int)facts->waiting_at_once)
+        facts->waiting_at_once = (uint32_t)waiting;
+}
+
+static void count_overlaps(const struct edge *edges, size_t n, const struct lab_timeline *timeline,
                            struct lane_facts *facts)
 {
     const struct lab_span *last[LANE_CPUS_MAX] = { NULL };
+    struct lane_cpus cpus = { .count = 0 };
     int64_t computing_ns = 0, parallel_ns = 0, before_ns = 0;
     int computing = 0, waiting = 0;
 
+    lane_add_cpus(&cpus, timeline);
     for (size_t i = 0; i < n; i++) {
         const struct edge *edge = &edges[i];
         computing_ns += computing >= 1 ? edge->at_ns - before_ns : 0;
         parallel_ns += computing >= 2 ? edge->at_ns - before_ns : 0;
         before_ns = edge->at_ns;
         if (edge->span->waiting) {
-            waiting += edge->change;
-            if (waiting > (int)facts->waiting_at_once)
-                facts->waiting_at_once = (uint32_t)waiting;
+            count_waiting(facts, waiting += edge->change);
             continue;
         }
         computing += edge->change;
-        size_t cpu = find_cpu(facts, edge->span->cpu);
+        size_t cpu = find_cpu(&cpus, edge->span->cpu);
         if (edge->change > 0) {
             facts->turns += last[cpu] != NULL && last[cpu]->worker != edge->span->worker;
             last[cpu] = edge->span;
         }
     }
-    if (wall_ns > 0) {
-        facts->computing = (double)computing_ns / (double)wall_ns;
-        facts->parallel = (double)parallel_ns / (double)wall_ns;
+    if (timeline->wall_ns > 0) {
+        facts->computing = (double)computing_ns / (double)timeline->wall_ns;
+        facts->parallel = (double)parallel_ns / (double)timeline->wall_ns;
     }
 }
 
@@ -101,15 +112,13 @@ int lane_facts(const struct lab_timeline *timeline, struct lane_facts *ret)
     *ret = (struct lane_facts){ 0 };
     for (size_t i = 0; i < timeline->span_count; i++) {
         const struct lab_span *span = &timeline->spans[i];
-        if (!span->waiting)
-            add_cpu(ret, span->cpu);
         if (span->end_ns <= span->begin_ns)
             continue;
         edges[n++] = (struct edge){ span->begin_ns, 1, span };
         edges[n++] = (struct edge){ span->end_ns, -1, span };
     }
     qsort(edges, n, sizeof *edges, by_time);
-    count_overlaps(edges, n, timeline->wall_ns, ret);
+    count_overlaps(edges, n, timeline, ret);
     free(edges);
     return 0;
 }
@@ -127,7 +136,9 @@ static void add_span(struct sum *sum, const struct lab_span *span, unsigned char
     double scale = (double)LANE_COLUMNS / (double)end_ns;
     double begin = (double)span->begin_ns * scale, end = (double)span->end_ns * scale;
 
-    if (!(end > begin) || begin < 0 || begin >= LANE_COLUMNS)
+    if (begin < 0)
+        begin = 0;
+    if (!(end > begin) || begin >= LANE_COLUMNS)
         return;
     if (sum->begins[(size_t)begin] < shown) /* computing before waiting */
         sum->begins[(size_t)begin] = shown;
@@ -138,43 +149,49 @@ static void add_span(struct sum *sum, const struct lab_span *span, unsigned char
     }
 }
 
-static unsigned char choose(const struct sum *sum, size_t c, bool *by_begin)
+/* What computed in a column for at least half of its time, or LANE_IDLE. */
+static unsigned char most_of(const struct sum *sum, size_t c)
 {
     unsigned char most = LANE_COMPUTING;
     float computing = 0;
-    bool begin_before = *by_begin;
 
-    *by_begin = false;
     for (unsigned char look = LANE_COMPUTING; look < SHOWN; look++) {
         computing += sum->share[c][look];
         if (sum->share[c][look] > sum->share[c][most])
             most = look;
     }
-    if (computing >= 0.5F)
-        return most;
-    if (sum->begins[c] >= LANE_COMPUTING && !begin_before) {
-        *by_begin = true;
-        return sum->begins[c];
-    }
-    return computing + sum->share[c][LANE_WAITING] >= 0.5F ? LANE_WAITING : LANE_IDLE;
+    return computing >= 0.5F ? most : LANE_IDLE;
 }
 
 static void choose_all(const struct sum *sum, struct lane *ret)
 {
-    bool by_begin = false;
+    size_t until = 0, not_before = 0; /* columns, of the last block that is shown for its begin */
+    unsigned char begun = LANE_IDLE;
 
-    for (size_t c = 0; c < LANE_COLUMNS; c++)
-        ret->columns[c] = choose(sum, c, &by_begin);
+    for (size_t c = 0; c < LANE_COLUMNS; c++) {
+        unsigned char most = most_of(sum, c);
+        if (most == LANE_IDLE && sum->begins[c] >= LANE_COMPUTING && c >= not_before) {
+            begun = sum->begins[c];
+            until = c + SHORT_COLUMNS;
+            not_before = until + SHORT_COLUMNS;
+        }
+        if (most != LANE_IDLE)
+            ret->columns[c] = most;
+        else if (c < until)
+            ret->columns[c] = begun;
+        else
+            ret->columns[c] = sum->share[c][LANE_WAITING] >= 0.3F ? LANE_WAITING : LANE_IDLE;
+    }
 }
 
-static unsigned char look_of(const struct lane_facts *facts, const struct lab_span *span)
+static unsigned char look_of(const struct lane_cpus *page, const struct lab_span *span)
 {
     if (span->waiting)
         return LANE_WAITING;
-    return (unsigned char)(LANE_COMPUTING + find_cpu(facts, span->cpu) % LANE_LOOKS);
+    return (unsigned char)(LANE_COMPUTING + find_cpu(page, span->cpu) % LANE_LOOKS);
 }
 
-void lane_of_worker(const struct lab_timeline *timeline, const struct lane_facts *facts,
+void lane_of_worker(const struct lab_timeline *timeline, const struct lane_cpus *page,
                     uint32_t worker, int64_t end_ns, struct lane *ret)
 {
     struct sum sum = { 0 };
@@ -182,20 +199,21 @@ void lane_of_worker(const struct lab_timeline *timeline, const struct lane_facts
     for (size_t i = 0; i < timeline->span_count; i++) {
         const struct lab_span *span = &timeline->spans[i];
         if (span->worker == worker)
-            add_span(&sum, span, look_of(facts, span), end_ns);
+            add_span(&sum, span, look_of(page, span), end_ns);
     }
     choose_all(&sum, ret);
 }
 
-void lane_of_cpu(const struct lab_timeline *timeline, const struct lane_facts *facts, size_t index,
+void lane_of_cpu(const struct lab_timeline *timeline, const struct lane_cpus *page, uint32_t cpu,
                  int64_t end_ns, struct lane *ret)
 {
+    size_t index = find_cpu(page, cpu);
     struct sum sum = { 0 };
 
     for (size_t i = 0; i < timeline->span_count; i++) {
         const struct lab_span *span = &timeline->spans[i];
-        if (!span->waiting && find_cpu(facts, span->cpu) == index)
-            add_span(&sum, span, look_of(facts, span), end_ns);
+        if (!span->waiting && find_cpu(page, span->cpu) == index)
+            add_span(&sum, span, look_of(page, span), end_ns);
     }
     choose_all(&sum, ret);
 }

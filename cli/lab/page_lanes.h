@@ -10,13 +10,20 @@
 
 enum {
     LANE_COLUMNS = 480, /* of a drawing's width: about a pixel each */
-    LANE_CPUS_MAX = 16, /* CPUs that have a lane; what others computed is drawn as the last one's */
+    LANE_CPUS_MAX = 16, /* what others than the lowest of them computed counts as the last one's */
     LANE_LOOKS = 4,     /* of blocks: CPUs share them in turn */
 };
 
+/* CPUs on which somebody computed, in order. */
+struct lane_cpus {
+    uint32_t at[LANE_CPUS_MAX];
+    size_t count;
+};
+
+/* Adds those of a timeline. */
+void lane_add_cpus(struct lane_cpus *cpus, const struct lab_timeline *timeline);
+
 struct lane_facts {
-    uint32_t cpus[LANE_CPUS_MAX]; /* that computed, ascending */
-    size_t cpu_count;
     double computing;         /* 0 to 1: of the time, in which somebody computed */
     double parallel;          /* 0 to 1: of the time, in which two or more did */
     size_t turns;             /* how often a CPU went on with another worker */
@@ -26,17 +33,18 @@ struct lane_facts {
 /* Returns 0 or -ENOMEM. */
 int lane_facts(const struct lab_timeline *timeline, struct lane_facts *ret);
 
-/* What a column of a lane shows. */
-enum { LANE_IDLE, LANE_WAITING, LANE_COMPUTING }; /* + which of the looks */
+/* What a column of a lane shows; of computing, + which of the looks. */
+enum { LANE_IDLE, LANE_WAITING, LANE_COMPUTING };
 
 struct lane {
     unsigned char columns[LANE_COLUMNS];
 };
 
-/* The lane of a worker, or of the index-th of the CPUs, with LANE_COLUMNS from 0 to end_ns. */
-void lane_of_worker(const struct lab_timeline *timeline, const struct lane_facts *facts,
+/* The lane of a worker, or of one of the CPUs, from 0 to end_ns. A CPU's look is its index among
+ * those of the whole page. */
+void lane_of_worker(const struct lab_timeline *timeline, const struct lane_cpus *page,
                     uint32_t worker, int64_t end_ns, struct lane *ret);
-void lane_of_cpu(const struct lab_timeline *timeline, const struct lane_facts *facts, size_t index,
+void lane_of_cpu(const struct lab_timeline *timeline, const struct lane_cpus *page, uint32_t cpu,
                  int64_t end_ns, struct lane *ret);
 
 /* Whether any column shows that; an SVG path along y = 0 of all that do. */

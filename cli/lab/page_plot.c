@@ -326,7 +326,7 @@ static void draw(FILE *to, const struct plot *plot, enum lab_load load)
 
     html(to,
          "<svg class=\"plot\" height=\"%d\" role=\"img\" aria-labelledby=\"%s-plot %s-ends\">\n"
-         "<title id=\"%s-plot\">Throughput by workers, %s</title>\n<desc id=\"%s-ends\">",
+         "<title id=\"%s-plot\">%s: throughput by workers</title>\n<desc id=\"%s-ends\">",
          HEIGHT, id, id, id, lab_load_title(load), id);
     describe(to, plot);
     fputs("</desc>\n", to);
@@ -359,7 +359,7 @@ void page_plot(FILE *to, const struct lab_results *results, enum lab_load load)
     move_aside(&plot);
     place_names(&plot);
     html(to,
-         "<figure>\n<figcaption><strong>Throughput by workers, %s</strong>, %s. Bars: 95 %% "
+         "<figure>\n<figcaption><strong>%s: throughput by workers</strong>, %s. Bars: 95 %% "
          "interval. "
          "Lines across: serial, and auto, with a mark at the workers that it chose. Dashed and "
          "hollow: under a GIL.</figcaption>\n",

@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+#define OTHERS_SHOWN 0.1 /* CPUs */
+
 /* The policy holds the page to its promise: whatever it tried to load, a browser would refuse. The
  * marks of the kinds are drawn here once; each takes the colour of where it is used. */
 static const char head[] =
@@ -102,6 +104,11 @@ static void print_notes(FILE *to, const struct lab_results *results)
         fputs("<p>The time was over before every interval was tight; a longer <code>--time</code> "
               "gives closer figures.</p>\n",
               to);
+    if (results->others > OTHERS_SHOWN)
+        html(to,
+             "<p>Other programs used %.1f CPUs meanwhile: the figures would be better without "
+             "them.</p>\n",
+             results->others);
     if (results->timeline_count > 0)
         fputs("<p>Further down: <a href=\"#timelines\">who computes when</a>", to);
     if (results->race.threads > 0)

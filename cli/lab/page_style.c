@@ -35,7 +35,6 @@ static const char text[] =
     "h1{font-size:clamp(1.7rem,1.2rem + 2.4vw,2.75rem);letter-spacing:-.022em;font-weight:700}\n"
     "h2{font-size:clamp(1.35rem,1.1rem + 1.2vw,1.8rem);letter-spacing:-.015em}\n"
     "h3{font-size:1.06rem}\n"
-    "h2::first-letter,.card h3::first-letter{text-transform:uppercase}\n"
     "p{margin:.6rem 0;max-width:68ch;text-wrap:pretty;overflow-wrap:break-word}\n"
     "a{color:var(--link);text-underline-offset:.15em}\n"
     ":focus-visible{outline:2px solid var(--link);outline-offset:2px}\n"
@@ -83,7 +82,7 @@ static const char drawings[] =
     "svg .name{fill:var(--ink)}\n"
     ".inline{display:inline-block}\n"
     ".plot,.time{overflow:visible}\n"
-    ".plot{width:calc(100% - 9.4rem);margin:.4rem 6.7rem 0 2.7rem}\n"
+    ".plot{width:calc(100% - 9.9rem);margin:.4rem 7.2rem 0 2.7rem}\n"
     ".time{width:calc(100% - 4.7rem);margin:.5rem .3rem 0 4.4rem}\n"
     ".grid{stroke:var(--grid);stroke-width:1}\n"
     ".axis{stroke:var(--line);stroke-width:1}\n"
@@ -137,7 +136,7 @@ static const char tables[] =
 
 static const char paper[] =
     "@media (max-width:34rem){\n"
-    ".plot{width:calc(100% - 8.7rem);margin-left:2.3rem;margin-right:6.4rem}\n"
+    ".plot{width:calc(100% - 9.1rem);margin-left:2.3rem;margin-right:6.8rem}\n"
     "th,td{padding-inline:.5rem}\n"
     ".cards{gap:.6rem}.card{padding:.7rem .8rem}.card strong{font-size:1rem;gap:.3rem}\n"
     "}\n"

@@ -22,6 +22,8 @@ enum { TOP = 4, WORKERS_MAX = 64, BETWEEN = 10, AXIS_PX = 26, ROOMY_PX = 12, STR
 
 struct drawing {
     const struct lab_timeline *timeline;
+    const struct lane_cpus *page; /* CPUs of all timelines */
+    struct lane_cpus cpus;        /* of this one */
     struct lane_facts facts;
     size_t number; /* on the page: part of what must be unique there */
     uint32_t workers;
@@ -46,7 +48,7 @@ static int cpus_top(const struct drawing *d)
 
 static int height(const struct drawing *d)
 {
-    return cpus_top(d) + (int)d->facts.cpu_count * 20;
+    return cpus_top(d) + (int)d->cpus.count * 20;
 }
 
 /* Stripes of paper over the blocks of all CPUs but the first: one on the second's, and so on. They
@@ -96,11 +98,11 @@ static void draw_lanes(FILE *to, const struct drawing *d)
          "<svg width=\"100%%\" height=\"%d\" viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\">\n",
          height(d), LANE_COLUMNS, height(d));
     for (uint32_t worker = 0; worker < d->workers; worker++) {
-        lane_of_worker(d->timeline, &d->facts, worker, d->end_ns, &lane);
+        lane_of_worker(d->timeline, d->page, worker, d->end_ns, &lane);
         draw_lane(to, d, worker, &lane, TOP + (int)worker * d->pitch, d->pitch, d->thick);
     }
-    for (size_t i = 0; i < d->facts.cpu_count; i++) {
-        lane_of_cpu(d->timeline, &d->facts, i, d->end_ns, &lane);
+    for (size_t i = 0; i < d->cpus.count; i++) {
+        lane_of_cpu(d->timeline, d->page, d->cpus.at[i], d->end_ns, &lane);
         draw_lane(to, d, d->workers + i, &lane, cpus_top(d) + (int)i * 20, 20, 14);
     }
     fputs("</svg>\n", to);
@@ -120,8 +122,8 @@ static void draw_labels(FILE *to, const struct drawing *d)
     for (uint32_t worker = 0; worker < d->workers; worker++)
         if (d->pitch >= ROOMY_PX || worker == 0 || worker + 1 == d->workers)
             draw_label(to, TOP + (worker + 0.5) * d->pitch, name, worker + 1);
-    for (size_t i = 0; i < d->facts.cpu_count; i++)
-        draw_label(to, cpus_top(d) + 20 * ((double)i + 0.5), "CPU", d->facts.cpus[i]);
+    for (size_t i = 0; i < d->cpus.count; i++)
+        draw_label(to, cpus_top(d) + 20 * ((double)i + 0.5), "CPU", d->cpus.at[i]);
 }
 
 static double nice_step(double about)
@@ -152,36 +154,53 @@ static void draw_axis(FILE *to, const struct drawing *d)
     html(to, "<line class=\"axis\" x2=\"100%%\" y1=\"%d\" y2=\"%d\"/>\n", bottom, bottom);
 }
 
-/* What there is to see, from what was counted. */
+static void print_waits(FILE *to, const struct lane_facts *facts)
+{
+    html(to,
+         "Thin lines lie above one another: up to %" PRIu32
+         " wait at the same moment, and somebody "
+         "computes for ",
+         facts->waiting_at_once);
+    if (facts->computing < 0.01)
+        fputs("less than 1 %", to);
+    else
+        html(to, "only %.0f %%", 100 * facts->computing);
+    fputs(" of the time. That is <strong>concurrency</strong>: waiting overlaps without a second "
+          "CPU.",
+          to);
+}
+
+static void print_turns(FILE *to, const struct lane_facts *facts)
+{
+    if (facts->parallel < 0.005)
+        html(to, "No block lies above another: the workers take turns, %zu times.", facts->turns);
+    else
+        html(to,
+             "Blocks seldom lie above one another, for %.0f %% of the time: the workers take "
+             "turns, %zu times.",
+             100 * facts->parallel, facts->turns);
+    fputs(" That is <strong>concurrency without parallelism</strong>.", to);
+}
+
+/* What there is to see, from what was counted: a run beside other programs may show something else
+ * than its title says. */
 static void print_caption(FILE *to, const struct drawing *d)
 {
     const struct lane_facts *facts = &d->facts;
-    double parallel = 100 * facts->parallel;
 
     if (facts->parallel >= 0.2)
         html(to,
              "Blocks lie above one another: for %.0f %% of the time two or more compute at the "
              "same moment. That is <strong>parallelism</strong>, on %zu CPUs.",
-             parallel, facts->cpu_count);
+             100 * facts->parallel, d->cpus.count);
     else if (d->workers <= 1)
         fputs("One after the other: while it waits, nobody computes.", to);
-    else if (facts->computing < 0.5 && facts->waiting_at_once >= 2)
-        html(to,
-             "Thin lines lie above one another: up to %" PRIu32 " wait at the same moment, and "
-             "somebody computes for only %.0f %% of the time. That is <strong>concurrency"
-             "</strong>: waiting overlaps without a second CPU.",
-             facts->waiting_at_once, 100 * facts->computing);
-    else if (parallel < 0.5)
-        html(to,
-             "No block lies above another: the workers take turns, %zu times. That is "
-             "<strong>concurrency without parallelism</strong>.",
-             facts->turns);
+    else if (d->timeline->load != LAB_CPU && facts->computing < 0.5 && facts->waiting_at_once >= 2)
+        print_waits(to, facts);
     else
-        html(
-            to,
-            "Blocks seldom lie above one another, for %.0f %% of the time: the workers take turns, "
-            "%zu times. That is <strong>concurrency</strong> with little parallelism.",
-            parallel, facts->turns);
+        print_turns(to, facts);
+    if (d->timeline->load == LAB_CPU && facts->computing < 0.9)
+        html(to, " For %.0f %% of the time none of them had a CPU.", 100 * (1 - facts->computing));
 }
 
 static void print_more(FILE *to, const struct drawing *d)
@@ -228,11 +247,13 @@ static int64_t axis_end(const struct lab_results *results, const struct lab_time
     return end_ns;
 }
 
-static int draw_one(FILE *to, const struct lab_results *results, size_t number)
+static int draw_one(FILE *to, const struct lab_results *results, const struct lane_cpus *page,
+                    size_t number)
 {
     const struct lab_timeline *timeline = &results->timelines[number];
     struct drawing d = {
         .timeline = timeline,
+        .page = page,
         .number = number,
         .workers = timeline->workers < WORKERS_MAX ? timeline->workers : WORKERS_MAX,
         .end_ns = axis_end(results, timeline),
@@ -242,6 +263,7 @@ static int draw_one(FILE *to, const struct lab_results *results, size_t number)
         return 0;
     d.pitch = pitch_for(d.workers);
     d.thick = d.pitch >= ROOMY_PX ? d.pitch * 7 / 10 : d.pitch - 1;
+    lane_add_cpus(&d.cpus, timeline);
     int rc = lane_facts(timeline, &d.facts);
     if (rc == 0)
         draw(to, &d);
@@ -262,10 +284,13 @@ static const char key[] =
 
 int page_timelines(FILE *to, const struct lab_results *results)
 {
+    struct lane_cpus cpus = { .count = 0 };
     int rc = 0;
 
     if (results->timeline_count == 0)
         return 0;
+    for (size_t i = 0; i < results->timeline_count; i++)
+        lane_add_cpus(&cpus, &results->timelines[i]);
     fputs("<section id=\"timelines\" aria-labelledby=\"timelines-title\">\n"
           "<h2 id=\"timelines-title\">Who computes when</h2>\n"
           "<p class=\"soft\">A lane for each worker, and below them one for each CPU. Workers that "
@@ -274,7 +299,7 @@ int page_timelines(FILE *to, const struct lab_results *results)
     fputs(key, to);
     fputs("<div class=\"pair\">\n", to);
     for (size_t i = 0; i < results->timeline_count && rc == 0; i++)
-        rc = draw_one(to, results, i);
+        rc = draw_one(to, results, &cpus, i);
     fputs("</div>\n</section>\n", to);
     return rc;
 }
