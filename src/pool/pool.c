@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "base/cpus.h"
+#include "pool/auto.h"
 #include "pool/crew.h"
 #include "pool/pool.h"
 #include "strand/self.h"
@@ -379,7 +380,7 @@ static int start_workers(weft_pool *pool)
     pool->workers = calloc(n, sizeof *pool->workers);
     if (!pool->workers)
         return -ENOMEM;
-    bool runs_calls = pool->kind == WEFT_THREADS; /* else it is not meant for these threads */
+    bool runs_calls = pool->kind != WEFT_TASKS; /* else it is not meant for these threads */
     thread_set_init(&pool->threads, pool->options.name, runs_calls ? pool->options.stack_bytes : 0);
     task_set_init(&pool->tasks, pool->options.name, pool->options.stack_bytes);
     pool->usable = n;
@@ -409,12 +410,20 @@ static int open_kind(weft_pool *pool)
         break;
     case WEFT_PROCESSES:
         return pool_processes_open(pool);
+    case WEFT_AUTO:
+        pool->backend = &threads_backend;
+        if (auto_isolates(&pool->options))
+            return pool_processes_open(pool);
+        break;
     }
     return start_workers(pool);
 }
 
 static void fill_in(weft_options *options, weft_kind kind)
 {
+    unsigned cpus = kind == WEFT_AUTO ? base_cpus() : 0;
+    if (kind == WEFT_AUTO && (!options->workers || options->workers > cpus))
+        options->workers = cpus;
     if (!options->workers)
         options->workers = kind == WEFT_TASKS ? TASKS : base_cpus();
     if (!options->backlog_max)
