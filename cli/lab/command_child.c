@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,20 @@ static int drain(struct command_child *child)
     return 0;
 }
 
+/* What the kernel knows of a process until it is waited for: "ON_CPU_NS QUEUED_NS TIMES". */
+static double queued_s(pid_t pid)
+{
+    char path[NAME_BYTES];
+    unsigned long long ns = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+    FILE *file = fopen(path, "re");
+    bool read = file != NULL && fscanf(file, "%*u %llu", &ns) == 1;
+    if (file != NULL)
+        (void)fclose(file);
+    return read ? (double)ns / 1e9 : NAN;
+}
+
 static int follow(struct command_child *child)
 {
     int rc = watch_all(child);
@@ -199,6 +214,7 @@ static int follow(struct command_child *child)
     if (rc < 0)
         return rc;
     child->end->ended_ns = weft_now();
+    child->end->queued_s = queued_s(weft_child_pid(child->child));
     rc = weft_child_wait(child->child, &child->end->outcome, WEFT_FOREVER);
     if (rc < 0 && rc != -ECHILD)
         return rc;
@@ -207,14 +223,12 @@ static int follow(struct command_child *child)
 
 static int start(struct command_child *child, char *const *words)
 {
-    const weft_child_options options = { .in = WEFT_CHILD_NULL,
-                                         .out = WEFT_CHILD_PIPE,
-                                         .err = WEFT_CHILD_PIPE,
-                                         .own_group = true };
+    const weft_child_options options = {
+        .in = WEFT_CHILD_NULL, .out = WEFT_CHILD_PIPE, .err = WEFT_CHILD_PIPE, .own_group = true
+    };
 
     child->end->started_ns = weft_now();
-    child->end->start_error =
-        weft_child_open(&child->child, (const char *const *)words, &options);
+    child->end->start_error = weft_child_open(&child->child, (const char *const *)words, &options);
     return child->end->start_error;
 }
 

@@ -13,6 +13,7 @@
 /* How a run ended. */
 struct command_end {
     int64_t started_ns, ended_ns;
+    double queued_s;      /* for which its first thread waited for a CPU; NAN: unknown */
     int start_error;      /* less than 0: it could not be started; nothing else is set then */
     weft_outcome outcome; /* done, or what else */
     char tail[COMMAND_TAIL_BYTES + 1];

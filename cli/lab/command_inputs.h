@@ -22,8 +22,8 @@ struct command_inputs {
 #define COMMAND_INPUT_MAX 131071
 
 /* Reads to the end of a file ("-": standard input) whose inputs end with a newline, or with NUL
- * bytes, and keeps `most` of them, any with the same probability. Empty ones are skipped. *inputs is
- * zeroed before; release it in any case. Returns 0, or -errno with what is wrong in *complaint:
+ * bytes, and keeps `most` of them, any with the same probability. Empty ones are skipped. *inputs
+ * is zeroed before; release it in any case. Returns 0, or -errno with what is wrong in *complaint:
  * -E2BIG: an input that is too long; -EINVAL: one with a NUL byte in it; why reading failed. */
 #define COMMAND_COMPLAINT_BYTES 160
 int command_inputs_read(struct command_inputs *inputs, const char *path, bool nul_separated,

@@ -3,9 +3,9 @@
  *
  * Workers (threads) take inputs in turns and run the command on them. The rate is that of the time
  * in which all of them were at work: it begins when the last of them has begun and ends when the
- * first of them finds nothing more to do. Of a run that lies partly outside, the part inside counts.
- * So neither the start nor the last stragglers, which run alone, make a degree look worse or better
- * than it is for a long list of inputs.
+ * first of them finds nothing more to do. Of a run that lies partly outside, the part inside
+ * counts. So neither the start nor the last stragglers, which run alone, make a degree look worse
+ * or better than it is for a long list of inputs.
  *
  * What runs cost the kernel knows: when a child is waited for, its resource usage and that of all
  * whom it has waited for are added to this process's account of children. A round is the
@@ -125,6 +125,7 @@ static int note_end(struct crew *crew, const struct turn *turn, const struct com
     round->repeats += turn->repeated;
     round->failed_repeats += failed && turn->repeated;
     round->wall_s += seconds(end->ended_ns - end->started_ns);
+    round->queued_s += end->queued_s;
     weft_lock_release(&crew->lock);
     if (failed)
         note_failure(crew->work, turn, end);
@@ -156,8 +157,7 @@ static int run_turn(weft_call *call, struct crew *crew, struct command_child *ch
                     const struct turn *turn, struct command_end *end)
 {
     struct command_work *work = crew->work;
-    char **words =
-        command_words_make(work->words, turn->input != NULL ? turn->input->text : NULL);
+    char **words = command_words_make(work->words, turn->input != NULL ? turn->input->text : NULL);
 
     if (words == NULL)
         return -ENOMEM;

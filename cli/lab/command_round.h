@@ -35,6 +35,7 @@ struct command_round {
     uint64_t runs, failed;
     uint64_t repeats, failed_repeats; /* of these, runs on an input that had been used before */
     double wall_s, cpu_s;
+    double queued_s; /* their first threads waited for a CPU; NAN: unknown, as are the pressures */
     double work, window_s; /* runs in the time in which all were at work, also parts of runs */
     double round_s;
     double major_faults, disk_bytes, blocked, preempted;

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ static void add_round(struct command_tally *tally, const struct command_round *r
     sum->failed_repeats += round->failed_repeats;
     sum->wall_s += round->wall_s;
     sum->cpu_s += round->cpu_s;
+    sum->queued_s += round->queued_s;
     sum->round_s += round->round_s;
     sum->major_faults += round->major_faults;
     sum->disk_bytes += round->disk_bytes;
@@ -87,6 +89,7 @@ static struct command_degree degree_of(const struct command_tally *tally)
         .high = known ? rate.high : NAN,
         .wall_s = sum->wall_s / runs,
         .cpu_s = sum->cpu_s / runs,
+        .queued_s = sum->queued_s / runs,
         .major_faults = sum->major_faults / runs,
         .disk_bytes = sum->disk_bytes / runs,
         .blocked = sum->blocked / runs,
@@ -156,7 +159,10 @@ static uint64_t share_of_inputs(const struct command_search *search, uint32_t jo
 
     if (inputs == 0)
         return UINT64_MAX;
-    return share > 2 * (uint64_t)jobs ? share : 2 * (uint64_t)jobs;
+    if (share < 2 * (uint64_t)jobs)
+        share = 2 * (uint64_t)jobs;
+    uint64_t fresh = used_up(search) ? 0 : inputs - search->work.given;
+    return fresh >= jobs && fresh < share ? fresh : share;
 }
 
 static bool no_room(int rc)
@@ -170,9 +176,8 @@ static int measure(struct command_search *search, size_t i, uint32_t jobs)
     struct command_round round;
 
     progress_show(search->progress, "-j %" PRIu32 ", %" PRIu64 " runs", jobs, search->work.given);
-    int rc = command_round_run(&search->work, jobs, search->slice_ns,
-                               share_of_inputs(search, jobs), search->deadline, &round,
-                               search->trouble);
+    int rc = command_round_run(&search->work, jobs, search->slice_ns, share_of_inputs(search, jobs),
+                               search->deadline, &round, search->trouble);
     if (rc == 0)
         return take_round(search, i, &round);
     if (rc == -ETIMEDOUT) {
@@ -308,6 +313,7 @@ static int warm_up(struct command_search *search)
     return GO_ON;
 }
 
+/* Then there is nothing to be found out. */
 static bool all_failed(const struct command_search *search)
 {
     return search->count == 1 && search->degrees[0].failed == search->degrees[0].runs &&
@@ -327,7 +333,8 @@ static int explore(struct command_search *search)
             return STOP;
         }
         rc = measure(search, search->count, jobs);
-        if (all_failed(search))
+        search->failing = rc == GO_ON && all_failed(search);
+        if (search->failing)
             return STOP;
     }
     return rc == STOP && search->skipped != 0 ? GO_ON : rc;
@@ -337,8 +344,7 @@ static int explore(struct command_search *search)
 
 static bool matters(const struct command_search *search, size_t i)
 {
-    return i == 0 || (search->degrees[i].rate >=
-                          MATTERS * highest_rate(search, search->count) &&
+    return i == 0 || (search->degrees[i].rate >= MATTERS * highest_rate(search, search->count) &&
                       !command_degree_broken(&search->degrees[i], &search->degrees[0]));
 }
 
@@ -347,10 +353,10 @@ static bool needs_more(const struct command_search *search, size_t i)
     const struct command_degree *degree = &search->degrees[i];
     struct interval rate = { degree->rate, degree->low, degree->high };
 
-    if (degree->rounds < ROUNDS_MIN)
-        return true;
-    return degree->rounds < COMMAND_ROUNDS_MAX && matters(search, i) && !used_up(search) &&
-           !interval_tight(&rate, degree->rounds, TIGHT);
+    if (!matters(search, i) || degree->rounds == COMMAND_ROUNDS_MAX)
+        return false;
+    return degree->rounds < ROUNDS_MIN ||
+           (!used_up(search) && !interval_tight(&rate, degree->rounds, TIGHT));
 }
 
 /* One more round at each degree that needs it. */
@@ -371,6 +377,18 @@ static int refine_once(struct command_search *search, bool down, size_t *ret_mea
         ++*ret_measured;
     }
     return GO_ON;
+}
+
+/* A slice that leaves time for three rounds at each degree that matters. */
+static void shorten_slice(struct command_search *search)
+{
+    size_t rounds = 0;
+
+    for (size_t i = 0; i < search->count; i++)
+        rounds += matters(search, i) ? ROUNDS_MIN : 0;
+    int64_t slice_ns = weft_left(search->deadline) / (int64_t)rounds;
+    if (slice_ns < search->slice_ns)
+        search->slice_ns = slice_ns;
 }
 
 static int refine(struct command_search *search)
@@ -399,8 +417,10 @@ int command_search_run(struct command_search *search)
     int rc = warm_up(search);
     if (rc == GO_ON)
         rc = explore(search);
-    if (rc == GO_ON)
+    if (rc == GO_ON && search->count > 0) {
+        shorten_slice(search);
         rc = refine(search);
+    }
     progress_clear(search->progress);
     search->took_ns = weft_now() - began_ns;
     return rc < 0 ? rc : 0;

@@ -31,6 +31,7 @@ struct command_search {
     size_t count;
     bool cut;                                  /* the time was over before all was certain */
     bool cold;                                 /* the first run, which is slow, counts */
+    bool failing;                              /* all runs have failed, so that it was given up */
     bool unrepeatable;                         /* runs fail on inputs that were used before */
     uint32_t skipped;                          /* 0, or from which degree on none was tried, and */
     char skipped_reason[COMMAND_REASON_BYTES]; /* why */
@@ -40,8 +41,8 @@ struct command_search {
 
     /* The search's own. */
     weft_deadline deadline;
-    int64_t slice_ns; /* how long a round is to take */
-    size_t planned;   /* how many degrees there will be, about */
+    int64_t slice_ns;             /* how long a round is to take */
+    size_t planned;               /* how many degrees there will be, about */
     uint64_t fresh, failed_fresh; /* runs on inputs not used before */
 };
 

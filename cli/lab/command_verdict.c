@@ -3,19 +3,22 @@
  * running anything.
  *
  * What a run does with its time is told at the smallest degree, where runs disturb each other
- * least: CPU seconds per second of its life. A CPU-bound one has about 1. What is missing from 1 is
- * waiting, for what can only be told by other signs: the kernel's pressure accounting says for how
- * long somebody on the machine waited for a disk or for a CPU (Documentation/accounting/psi.rst).
- * That somebody need not be ours, so for the disk our runs must have used it as well. Without such
- * accounting, much data or many major faults per second of waiting mean the disk.
+ * least: CPU seconds per second of its life. A CPU-bound one has about 1, counting the time in
+ * which it waited for a CPU that another program had; the kernel knows that of its first thread.
+ * What is missing from 1 is waiting, for what can only be told by other signs: the kernel's
+ * pressure accounting says for how long somebody on the machine waited for a disk
+ * (Documentation/accounting/psi.rst). That somebody need not be ours, so our runs must have used
+ * the disk as well. Without such accounting, much data or many major faults per second of waiting
+ * mean the disk.
  *
- * The best degree is the smallest within 5 % of the highest rate: what runs more at once than needed
- * takes memory, and patience from others, for nothing. A degree at which runs fail that do not fail
- * otherwise is out of question, however fast they fail. */
+ * The best degree is the smallest within 5 % of the highest rate: what runs more at once than
+ * needed takes memory, and patience from others, for nothing. A degree at which runs fail that do
+ * not fail otherwise is out of question, however fast they fail. */
 #include "command_verdict.h"
 
+#include "format.h"
+
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #define WITHIN        0.95 /* of the highest rate: as good */
@@ -23,6 +26,8 @@
 #define CPU_FROM      0.75
 #define MIXED_FROM    0.25
 #define FULL_FROM     0.85 /* of the CPUs in use: they are the limit */
+#define QUEUED_FROM   0.1  /* of the time without a CPU where one was wanted: worth telling */
+#define CROWD_FROM    0.25 /* of the time, somebody without a CPU: other programs use them */
 #define SLOWER_BELOW  0.9
 #define BROKEN_BEYOND 0.1 /* more of the runs fail than at the first degree */
 
@@ -46,27 +51,32 @@ static bool waits_for_disk(const struct command_degree *degree, double waiting)
            degree->disk_bytes >= BYTES_PER_S * waited_s;
 }
 
-static enum command_wait wait_of(const struct command_degree *degree, double busy)
+/* The share of its time in which it waited for a CPU, as far as that is known. */
+static double queued_share(const struct command_degree *degree)
 {
-    double waiting = 1 - busy;
-
-    if (busy >= CPU_FROM)
-        return COMMAND_WAIT_NONE;
-    if (waits_for_disk(degree, waiting))
-        return COMMAND_WAIT_DISK;
-    /* Only where one runs at a time: several are in each other's way. */
-    if (degree->jobs == 1 && degree->cpu_pressure >= waiting / 2)
-        return COMMAND_WAIT_CPU;
-    return COMMAND_WAIT_OTHER;
+    return isnan(degree->queued_s) ? 0 : degree->queued_s / degree->wall_s;
 }
 
-static enum command_class class_of(double busy)
+/* By its time without that in which it was kept from the CPUs: alone it would be so. */
+static enum command_class class_of(double busy, double queued)
 {
+    double alone = busy / fmax(1 - queued, busy);
+
     if (busy >= PARALLEL_FROM)
         return COMMAND_PARALLEL;
-    if (busy >= CPU_FROM)
+    if (alone >= CPU_FROM)
         return COMMAND_CPU;
-    return busy >= MIXED_FROM ? COMMAND_MIXED : COMMAND_WAITING;
+    return alone >= MIXED_FROM ? COMMAND_MIXED : COMMAND_WAITING;
+}
+
+static enum command_wait wait_of(const struct command_degree *degree,
+                                 const struct command_verdict *verdict)
+{
+    if (verdict->class == COMMAND_CPU || verdict->class == COMMAND_PARALLEL)
+        return verdict->queued >= QUEUED_FROM ? COMMAND_WAIT_CPU : COMMAND_WAIT_NONE;
+    if (waits_for_disk(degree, 1 - verdict->busy - verdict->queued))
+        return COMMAND_WAIT_DISK;
+    return COMMAND_WAIT_OTHER;
 }
 
 static double failed_share(const struct command_degree *degree)
@@ -103,6 +113,8 @@ static enum command_limit limit_of(const struct command_verdict *verdict,
         return COMMAND_LIMIT_CPUS;
     if (best == most)
         return verdict->best > 0 ? COMMAND_LIMIT_GAINING : COMMAND_LIMIT_UNKNOWN;
+    if (queued_share(most) >= CROWD_FROM || most->cpu_pressure >= CROWD_FROM)
+        return COMMAND_LIMIT_CPUS; /* with those of other programs */
     if (verdict->wait == COMMAND_WAIT_DISK || (uses_disk(most) && most->io_pressure >= 0.5))
         return COMMAND_LIMIT_DISK;
     return COMMAND_LIMIT_OTHER;
@@ -112,15 +124,19 @@ struct command_verdict command_judge(const struct command_degree *degrees, size_
                                      double cpus)
 {
     const struct command_degree *first = &degrees[0];
-    struct command_verdict verdict = { .busy = first->cpu_s / first->wall_s };
+    struct command_verdict verdict = { .busy = first->cpu_s / first->wall_s,
+                                       .queued = queued_share(first) };
 
-    verdict.class = class_of(verdict.busy);
-    verdict.wait = wait_of(first, verdict.busy);
+    verdict.class = class_of(verdict.busy, verdict.queued);
+    verdict.wait = wait_of(first, &verdict);
     verdict.best = best_of(degrees, count);
     const struct command_degree *best = &degrees[verdict.best];
     verdict.gain = best->rate / first->rate;
     verdict.certain = best == first || best->low > first->high; /* false with NAN */
     verdict.cpus = best->rate * best->cpu_s;
+    /* One run that does not fill the CPUs by itself leaves nobody without. */
+    verdict.crowded = first->jobs == 1 && verdict.busy < FULL_FROM * cpus &&
+                      (verdict.queued >= CROWD_FROM || first->cpu_pressure >= CROWD_FROM);
     for (size_t i = 1; i < count; i++)
         verdict.broken += command_degree_broken(&degrees[i], first);
     verdict.limit = limit_of(&verdict, degrees, count, cpus);
@@ -153,7 +169,7 @@ const char *command_limit_name(enum command_limit limit)
 struct command_figure command_figure(double value)
 {
     struct command_figure figure;
-    int decimals = value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : 3;
+    int decimals = value <= 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : 3;
 
     if (value > 0 && value < 0.0995) /* three digits that count, down to a microsecond */
         decimals = value < 0.00995 ? 5 : 4;
@@ -163,24 +179,6 @@ struct command_figure command_figure(double value)
 
 /* ---- words */
 
-struct words {
-    char *text;
-    size_t size, used;
-};
-
-__attribute__((format(printf, 2, 3))) static void say(struct words *words, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    int n = vsnprintf(words->text + words->used, words->size - words->used, format, args);
-    va_end(args);
-    if (n > 0)
-        words->used += (size_t)n;
-    if (words->used >= words->size)
-        words->used = words->size - 1;
-}
-
 static int percent(double share)
 {
     double p = 100 * share;
@@ -188,118 +186,120 @@ static int percent(double share)
     return p < 0 ? 0 : p > 100 ? 100 : (int)lround(p);
 }
 
-static void say_bytes(struct words *words, double bytes)
+static void say_bytes(struct lab_text *words, double bytes)
 {
     if (bytes >= 1048576)
-        say(words, "%s MiB", command_figure(bytes / 1048576).text);
+        lab_say(words, "%s MiB", command_figure(bytes / 1048576).text);
     else
-        say(words, "%s KiB", command_figure(bytes / 1024).text);
+        lab_say(words, "%s KiB", command_figure(bytes / 1024).text);
 }
 
-static void say_what_for(struct words *words, enum command_wait wait,
+static void say_what_for(struct lab_text *words, enum command_wait wait,
                          const struct command_degree *first)
 {
-    switch (wait) {
-    case COMMAND_WAIT_NONE:
-        break;
-    case COMMAND_WAIT_DISK:
-        say(words, " for the disk (");
-        say_bytes(words, first->disk_bytes);
-        say(words, " and %s major faults a run)", command_figure(first->major_faults).text);
-        break;
-    case COMMAND_WAIT_CPU:
-        say(words, " for a CPU, as others use them");
-        break;
-    case COMMAND_WAIT_OTHER:
-        say(words, " (for the network, another program or a timer: the disk is not the reason)");
-        break;
+    if (wait != COMMAND_WAIT_DISK) {
+        lab_say(words, " (for the network, another program or a timer: it is not the disk)");
+        return;
     }
+    lab_say(words, " (for the disk: ");
+    say_bytes(words, first->disk_bytes);
+    lab_say(words, " and %s major faults a run)", command_figure(first->major_faults).text);
 }
 
-static void say_class(struct words *words, const struct command_verdict *verdict,
+static void say_class(struct lab_text *words, const struct command_verdict *verdict,
                       const struct command_degree *first)
 {
     switch (verdict->class) {
     case COMMAND_CPU:
-        say(words, "CPU-bound: %d %% of its time on a CPU. ", percent(verdict->busy));
+        lab_say(words, "CPU-bound: %d %% of its time on a CPU", percent(verdict->busy));
+        if (verdict->wait == COMMAND_WAIT_CPU)
+            lab_say(words, " and %d %% waiting for one", percent(verdict->queued));
+        lab_say(words, ". ");
         break;
     case COMMAND_PARALLEL:
-        say(words, "Parallel by itself: one run uses %.1f CPUs. ", verdict->busy);
+        lab_say(words, "Parallel by itself: one run uses %.1f CPUs. ", verdict->busy);
         break;
     case COMMAND_MIXED:
-        say(words, "Mixed: it computes %d %% of the time and waits %d %%", percent(verdict->busy),
-            100 - percent(verdict->busy));
+        lab_say(words, "Mixed: it computes %d %% of the time and waits %d %%",
+                percent(verdict->busy), 100 - percent(verdict->busy));
         say_what_for(words, verdict->wait, first);
-        say(words, ". ");
+        lab_say(words, ". ");
         break;
     case COMMAND_WAITING:
-        say(words, "It waits %d %% of the time", 100 - percent(verdict->busy));
+        lab_say(words, "It waits %d %% of the time", 100 - percent(verdict->busy));
         say_what_for(words, verdict->wait, first);
-        say(words, ". ");
+        lab_say(words, ". ");
         break;
     }
 }
 
-static void say_rate(struct words *words, const struct command_degree *degree)
+static void say_rate(struct lab_text *words, const struct command_degree *degree)
 {
-    say(words, "%s/s", command_figure(degree->rate).text);
+    lab_say(words, "%s/s", command_figure(degree->rate).text);
     if (!isnan(degree->low))
-        say(words, ", %s to %s", command_figure(degree->low).text,
-            command_figure(degree->high).text);
+        lab_say(words, ", %s to %s", command_figure(degree->low).text,
+                command_figure(degree->high).text);
 }
 
-static void say_limit(struct words *words, const struct command_verdict *verdict, double cpus)
+static void say_limit(struct lab_text *words, const struct command_verdict *verdict, double cpus)
 {
     const char *s = cpus > 1 ? "s" : "";
 
     switch (verdict->limit) {
     case COMMAND_LIMIT_UNKNOWN:
-        say(words, ". ");
+        lab_say(words, ". ");
         break;
     case COMMAND_LIMIT_GAINING:
-        say(words, "; it still gained there, so that more may be better yet (-j). ");
+        lab_say(words, "; it still gained there, so that more may be better yet (-j). ");
         break;
     case COMMAND_LIMIT_CPUS:
-        say(words, "; more gains nothing on %g CPU%s. ", cpus, s);
+        lab_say(words, "; more gains nothing on %g CPU%s. ", cpus, s);
         break;
     case COMMAND_LIMIT_DISK:
-        say(words, "; more gains less than 5 %%: the disk is the limit. ");
+        lab_say(words, "; more gains less than 5 %%: the disk is the limit. ");
         break;
     case COMMAND_LIMIT_OTHER:
-        say(words,
-            "; more gains less than 5 %%, though it uses only %.1f of %g CPU%s: a lock, the "
-            "network or a server is the limit. ",
-            verdict->cpus, cpus, s);
+        lab_say(words,
+                "; more gains less than 5 %%, though it uses only %.1f of %g CPU%s: a lock, the "
+                "network or a server is the limit. ",
+                verdict->cpus, cpus, s);
         break;
     }
 }
 
-static void say_best(struct words *words, const struct command_verdict *verdict,
+static void say_best(struct lab_text *words, const struct command_verdict *verdict,
                      const struct command_degree *degrees, size_t count, double cpus)
 {
     const struct command_degree *best = &degrees[verdict->best];
     const struct command_degree *first = &degrees[0];
 
     if (count == 1)
-        say(words, "Only -j %u was measured (", best->jobs);
+        lab_say(words, "Only -j %u was measured (", best->jobs);
     else if (best == first)
-        say(words, "-j %u is enough (", best->jobs);
+        lab_say(words, "-j %u is enough (", best->jobs);
     else
-        say(words, "-j %u is best: %.*f x as fast as -j %u (", best->jobs,
-            verdict->gain < 9.95 ? 1 : 0, verdict->gain, first->jobs);
+        lab_say(words, "-j %u is best: %.*f x as fast as -j %u (", best->jobs,
+                verdict->gain < 9.95 ? 1 : 0, verdict->gain, first->jobs);
     say_rate(words, best);
-    say(words, ")");
+    lab_say(words, ")");
     if (count == 1)
-        say(words, ". ");
+        lab_say(words, ". ");
     else
         say_limit(words, verdict, cpus);
     if (!verdict->certain && isnan(best->low))
-        say(words, "Too few rounds to say how certain that is. ");
+        lab_say(words, "Too few rounds to say how certain that is. ");
     else if (!verdict->certain)
-        say(words, "That is uncertain: the intervals overlap. ");
+        lab_say(words, "That is uncertain: the intervals overlap. ");
 }
 
-static void say_warnings(struct words *words, const struct command_verdict *verdict,
+static void say_crowd(struct lab_text *words, const struct command_verdict *verdict)
+{
+    if (verdict->crowded)
+        lab_say(words, "Other programs, or a quota, kept it from the CPUs meanwhile: on a quiet "
+                       "machine the figures are higher. ");
+}
+
+static void say_warnings(struct lab_text *words, const struct command_verdict *verdict,
                          const struct command_degree *degrees, size_t count)
 {
     const struct command_degree *best = &degrees[verdict->best];
@@ -308,25 +308,26 @@ static void say_warnings(struct words *words, const struct command_verdict *verd
     for (size_t i = 1; verdict->broken > 0 && i < count; i++) {
         if (!command_degree_broken(&degrees[i], degrees))
             continue;
-        say(words, "From -j %u on runs fail that do not at -j %u: %d %% of them. ",
-            degrees[i].jobs, degrees[0].jobs, percent(failed_share(&degrees[i])));
+        lab_say(words, "From -j %u on runs fail that do not at -j %u: %d %% of them. ",
+                degrees[i].jobs, degrees[0].jobs, percent(failed_share(&degrees[i])));
         break;
     }
     if (most > best && most->rate < SLOWER_BELOW * best->rate &&
         !command_degree_broken(most, degrees))
-        say(words, "-j %u is slower: %s/s. ", most->jobs, command_figure(most->rate).text);
+        lab_say(words, "-j %u is slower: %s/s. ", most->jobs, command_figure(most->rate).text);
 }
 
 void command_verdict_text(const struct command_verdict *verdict,
                           const struct command_degree *degrees, size_t count, double cpus,
                           char *text, size_t size)
 {
-    struct words words = { .text = text, .size = size };
+    struct lab_text words = { text, size };
 
     text[0] = '\0';
     say_class(&words, verdict, &degrees[0]);
     say_best(&words, verdict, degrees, count, cpus);
     say_warnings(&words, verdict, degrees, count);
-    while (words.used > 0 && text[words.used - 1] == ' ')
-        text[--words.used] = '\0';
+    say_crowd(&words, verdict);
+    while (words.at > text && words.at[-1] == ' ')
+        *--words.at = '\0';
 }

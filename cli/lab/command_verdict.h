@@ -15,18 +15,20 @@ struct command_degree {
     double rate, low, high; /* runs per second and the 95 % interval; fewer than three rounds: no
                                interval, both are NAN */
     double wall_s, cpu_s;   /* of one run, on average, as are: */
+    double queued_s;        /* for which its first thread waited for a CPU; NAN: the kernel does not
+                               tell, as with both pressures */
     double major_faults;    /* pages of programs and files that had to come from the disk */
     double disk_bytes;      /* read from and written to it for the run, as far as it was charged */
     double blocked;         /* how often it gave up a CPU to wait */
     double preempted;       /* how often a CPU was taken from it */
     double cpu_pressure;    /* 0 to 1: of the rounds' time, in which somebody on this machine waited
-                               for a CPU; NAN: the kernel does not tell */
+                               for a CPU */
     double io_pressure;     /* the same for disks */
 };
 
 /* What one run does with its time. */
 enum command_class {
-    COMMAND_CPU,      /* it computes */
+    COMMAND_CPU,      /* it computes, or would if it had a CPU */
     COMMAND_PARALLEL, /* it computes on several CPUs by itself */
     COMMAND_MIXED,    /* it computes and waits */
     COMMAND_WAITING,  /* it waits */
@@ -36,7 +38,7 @@ enum command_class {
 enum command_wait {
     COMMAND_WAIT_NONE,
     COMMAND_WAIT_DISK,
-    COMMAND_WAIT_CPU,   /* others have them */
+    COMMAND_WAIT_CPU,   /* others have it */
     COMMAND_WAIT_OTHER, /* the network, another program, a timer: what it is cannot be seen */
 };
 
@@ -54,10 +56,12 @@ struct command_verdict {
     enum command_wait wait;
     enum command_limit limit;
     double busy;   /* CPU seconds per second of one run, at the smallest degree */
+    double queued; /* seconds of waiting for a CPU per second, there */
     size_t best;   /* index of the smallest degree whose rate is within 5 % of the highest */
     double gain;   /* its rate over that of the smallest degree */
     bool certain;  /* the intervals of both are known and do not overlap, or best is 0 */
     double cpus;   /* CPU seconds per second of all runs together, at the best degree */
+    bool crowded;  /* others used the CPUs meanwhile, or a quota did not give them */
     size_t broken; /* how many degrees are out of question, as more runs failed than at the first */
 };
 
