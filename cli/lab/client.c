@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The least of HTTP/1.1 that the embedded site needs: a request line, an answer whose length is
- * told. Waiting is weft's, so it is the same call in a thread, a task and a process, and under a GIL
- * that is given up by whoever waits. */
+ * told. Waiting is weft's, so it is the same call in a thread, a task and a process, and under a
+ * GIL that is given up by whoever waits. */
 #include "client.h"
 
 #include <errno.h>
@@ -15,9 +15,9 @@ enum { LINE_BYTES = 512, BODY_BYTES = 64 };
 static int ask(struct page_client *client, const char *site, uint32_t ms, weft_deadline deadline)
 {
     char request[LINE_BYTES];
-    int length = snprintf(request, sizeof request,
-                          "GET /page/1?ms=%u&bytes=%d HTTP/1.1\r\nHost: %s\r\n\r\n", ms, BODY_BYTES,
-                          site);
+    int length =
+        snprintf(request, sizeof request, "GET /page/1?ms=%u&bytes=%d HTTP/1.1\r\nHost: %s\r\n\r\n",
+                 ms, BODY_BYTES, site);
     ssize_t n = weft_stream_write(client->stream, request, (size_t)length, deadline);
 
     return n < 0 ? (int)n : 0;

@@ -76,30 +76,17 @@ static int open_directory(const char *path, int *ret_fd)
     return EXIT_USAGE;
 }
 
-/* Before a minute is spent on measuring; what the file holds stays until there is something better.
- * Returns an exit code. */
-static int open_json(const char *path, FILE **ret_file)
+static int write_json(const struct command_report *report, const char *path)
 {
-    if (path == NULL)
-        return EXIT_OK;
-    *ret_file = strcmp(path, "-") == 0 ? stdout : fopen(path, "ae");
-    if (*ret_file != NULL)
-        return EXIT_OK;
-    fprintf(stderr, "weft lab: --json %s: %s\n", path, strerror(errno));
-    return EXIT_USAGE;
-}
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdout : fopen(path, "we");
+    int rc = file != NULL ? command_json_write(report, file) : -errno;
 
-static int write_json(const struct command_report *report, const char *path, FILE *file)
-{
-    if (file != stdout)
-        (void)!ftruncate(fileno(file), 0); /* a pipe has nothing to cut */
-    int rc = command_json_write(report, file);
-    if (rc == 0 && fflush(file) != 0)
+    if (file != NULL && !standard && fclose(file) != 0 && rc == 0)
         rc = -errno;
-    if (rc == 0)
-        return EXIT_OK;
-    fprintf(stderr, "weft lab: --json %s: %s\n", path, weft_strerror(rc));
-    return EXIT_FAILED;
+    if (rc < 0)
+        fprintf(stderr, "weft lab: --json %s: %s\n", path, strerror(-rc));
+    return rc < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /* ---- the search */
@@ -142,7 +129,7 @@ static int judge_search(const struct command_search *search, int rc)
 }
 
 static int report_on(const struct lab_settings *settings, struct command_search *search,
-                     bool interrupted, FILE *json)
+                     bool interrupted)
 {
     struct command_report report = { .search = search, .interrupted = interrupted };
 
@@ -151,13 +138,14 @@ static int report_on(const struct lab_settings *settings, struct command_search 
         command_verdict_text(&report.verdict, search->degrees, search->count, search->cpus,
                              report.text, sizeof report.text);
     }
-    if (json != stdout && (search->count > 0 || some_failed(search)))
+    bool json_only = settings->json != NULL && strcmp(settings->json, "-") == 0;
+    if (!json_only && (search->count > 0 || some_failed(search)))
         command_print(&report);
-    return json != NULL ? write_json(&report, settings->json, json) : EXIT_OK;
+    return settings->json != NULL ? write_json(&report, settings->json) : EXIT_OK;
 }
 
 static int measure(const struct lab_settings *settings, const struct command_inputs *inputs,
-                   int directory_fd, FILE *json)
+                   int directory_fd)
 {
     struct lab_machine machine = { 0 };
     struct progress progress;
@@ -176,7 +164,7 @@ static int measure(const struct lab_settings *settings, const struct command_inp
     int code = judge_search(&search, lab_strand_run(search_strand, &search));
     int written = EXIT_OK;
     if (code != EXIT_USAGE)
-        written = report_on(settings, &search, code == EXIT_INTERRUPTED, json);
+        written = report_on(settings, &search, code == EXIT_INTERRUPTED);
     free(search.tallies);
     return code == EXIT_OK ? written : code;
 }
@@ -185,19 +173,14 @@ int lab_command_run(const struct lab_settings *settings)
 {
     struct command_inputs inputs = { 0 };
     int directory_fd = -1;
-    FILE *json = NULL;
     int code = read_inputs(settings, &inputs);
 
     if (code == EXIT_OK)
         code = open_directory(settings->output, &directory_fd);
     if (code == EXIT_OK)
-        code = open_json(settings->json, &json);
-    if (code == EXIT_OK)
-        code = measure(settings, &inputs, directory_fd, json);
+        code = measure(settings, &inputs, directory_fd);
     if (directory_fd >= 0)
         close(directory_fd);
-    if (json != NULL && json != stdout)
-        (void)fclose(json);
     command_inputs_release(&inputs);
     return code;
 }

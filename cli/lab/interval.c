@@ -46,8 +46,9 @@ static size_t outside(size_t n)
 /* Half of Student's interval, for 2 to 5 values. */
 static double student(const double *values, size_t n)
 {
-    static const double factors[ORDERED_FROM] = { [2] = 12.706, [3] = 4.303, [4] = 3.182,
-                                                  [5] = 2.776 };
+    static const double factors[ORDERED_FROM] = {
+        [2] = 12.706, [3] = 4.303, [4] = 3.182, [5] = 2.776
+    };
     double mean = 0;
     double squares = 0;
 

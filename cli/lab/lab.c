@@ -1,35 +1,236 @@
 /* SPDX-License-Identifier: MIT */
 /* weft lab: threads or processes, how many, and what a global interpreter lock changes, measured.
  *
- *   settings.c      the command line          results.h   what was found
+ *   settings.c      the command line              results.h       what was found
+ *   machine.c       where                         loads.c         what the calls do
+ *   site_child.c    the site they ask             client.c        how they ask it
+ *   run.c           one run on a pool             survey.c        all of them, in rounds
+ *   interval.c      how certain that is           verdict.c       who wins, and why
+ *   timeline.c      who does what, when           race.c          lost updates
+ *   table.c         all of it as text             results_json.c  as JSON
+ *   page.c          as an HTML page               progress.c      the line that says how far it is
  *   command_run.h   the same about the user's own command
- *   page.c          the results as an HTML page */
+ *
+ * What measures is a strand of its own, because a strand can be cancelled: Ctrl-C ends whatever it
+ * waits for. The main strand waits for that, or for its end, and shows what there is. */
 #include "command.h"
 
 #include "command_run.h"
+#include "fetch/descriptors.h"
+#include "fetch/interrupt.h"
+#include "machine.h"
 #include "page.h"
+#include "race.h"
+#include "results_json.h"
 #include "settings.h"
+#include "site_child.h"
+#include "survey.h"
+#include "table.h"
+#include "timeline.h"
+#include "verdict.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RACERS_MAX = 4 };
+
+struct lab {
+    const struct lab_settings *settings;
+    struct lab_results results;
+    struct lab_bench bench;
+    struct site_child site;
+    struct progress progress;
+    struct lab_trouble trouble;
+    int64_t started_ns;
+};
+
+static void begin(struct lab *lab, const struct lab_settings *settings)
+{
+    time_t now = time(NULL);
+    struct tm utc;
+
+    lab->settings = settings;
+    lab->started_ns = weft_now();
+    lab->results.version = WEFT_TOOL_VERSION;
+    lab->bench.workers_max = settings->workers[settings->worker_count - 1];
+    if (gmtime_r(&now, &utc) != NULL)
+        strftime(lab->results.date, sizeof lab->results.date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    machine_read(&lab->results.machine);
+    progress_init(&lab->progress, settings->quiet, lab->started_ns + settings->time_ns);
+}
+
+static int prepare(struct lab *lab)
+{
+    progress_show(&lab->progress, "starting the site");
+    int rc = site_child_start(&lab->site);
+    if (rc < 0) {
+        snprintf(lab->trouble.text, sizeof lab->trouble.text, "the embedded site: %s",
+                 weft_strerror(rc));
+        return rc;
+    }
+    snprintf(lab->bench.place.site, sizeof lab->bench.place.site, "%s", lab->site.address);
+    lab->bench.site = weft_child_pid(lab->site.child);
+    lab->bench.rounds_per_ms = lab_calibrate();
+    return 0;
+}
+
+/* As many as CPUs, so that they meet; two at least, since they may on one CPU, too. */
+static uint32_t racers(const struct lab *lab)
+{
+    uint32_t cpus = lab->results.machine.cpus;
+
+    return cpus < 2 ? 2 : cpus > RACERS_MAX ? RACERS_MAX : cpus;
+}
+
+/* The strand that measures. */
+static int measure(weft_call *call)
+{
+    struct lab *lab = call->pointer;
+    weft_deadline deadline = { lab->started_ns + lab->settings->time_ns };
+    int rc = prepare(lab);
+
+    if (rc == 0) {
+        progress_show(&lab->progress, "a data race");
+        rc = lab_race_run(racers(lab), &lab->results.race);
+    }
+    if (rc == 0) {
+        progress_show(&lab->progress, "recording timelines");
+        rc = lab_timelines_record(lab->settings, &lab->bench, &lab->results, &lab->trouble);
+    }
+    if (rc == 0)
+        rc = lab_survey(lab->settings, &lab->bench, &lab->progress, deadline, &lab->results,
+                        &lab->trouble);
+    site_child_end(&lab->site);
+    return rc;
+}
+
+/* Waits for the end of the measuring strand, and cancels it on Ctrl-C. */
+static void supervise(weft_group *group, int group_fd, int signals)
+{
+    struct pollfd fds[] = { { .fd = group_fd, .events = POLLIN },
+                            { .fd = signals, .events = POLLIN } };
+
+    for (;;) {
+        if (poll(fds, 2, -1) < 0)
+            continue; /* EINTR: by a debugger */
+        if (fds[0].revents != 0)
+            return;
+        interrupts_read(signals);
+        if (weft_event_is_set(&interrupts.finish))
+            weft_group_cancel(group);
+    }
+}
+
+/* Returns what measure() returned, or -errno. */
+static int run_strand(struct lab *lab, int signals)
+{
+    weft_group *group = NULL;
+    weft_future *strand = NULL;
+    int rc = weft_group_open(&group, WEFT_THREADS, &(weft_options){ .name = "lab" });
+    int fd = rc == 0 ? weft_group_fd(group) : rc;
+
+    rc = fd < 0 ? fd : weft_group_submit(group, measure, lab, WEFT_POINTER, &strand, WEFT_FOREVER);
+    if (rc == 0) {
+        supervise(group, fd, signals);
+        rc = weft_future_outcome(strand)->status;
+    }
+    weft_future_close(strand);
+    weft_group_close(group);
+    return rc;
+}
+
+static int measure_all(struct lab *lab)
+{
+    (void)descriptors_raise(); /* before the zygote, whose processes inherit it */
+    lab_loads_init();
+    int rc = weft_init();
+    int signals = rc == 0 ? interrupts_open() : rc;
+
+    if (signals < 0)
+        return signals;
+    rc = run_strand(lab, signals);
+    close(signals);
+    progress_clear(&lab->progress);
+    lab->results.seconds = (double)(weft_now() - lab->started_ns) / (double)WEFT_S;
+    lab->results.interrupted = weft_event_is_set(&interrupts.finish);
+    lab->results.verdict_count = lab_judge(lab->results.rows, lab->results.row_count,
+                                           &lab->results.machine, lab->results.verdicts);
+    return lab->results.interrupted ? -ECANCELED : rc;
+}
+
+static int write_json(const struct lab_results *results, const char *path)
+{
+    FILE *file = fopen(path, "we");
+    int rc = file == NULL ? -errno : lab_json_write(results, file);
+
+    if (file != NULL && fclose(file) != 0 && rc == 0)
+        rc = -errno;
+    if (rc < 0)
+        fprintf(stderr, "weft lab: --json %s: %s\n", path, strerror(-rc));
+    return rc;
+}
 
 static int write_page(const struct lab_results *results, const char *path)
 {
     int rc = lab_page_write(results, path);
 
     if (rc < 0)
-        fprintf(stderr, "weft lab: --html %s: %s\n", path, weft_strerror(rc));
+        fprintf(stderr, "weft lab: --html %s: %s\n", path, strerror(-rc));
     return rc;
+}
+
+/* What is for standard output: the table, or the JSON instead of it. */
+static int write_stdout(const struct lab *lab)
+{
+    const char *json = lab->settings->json;
+    int rc = 0;
+
+    if (json != NULL && strcmp(json, "-") == 0)
+        rc = lab_json_write(&lab->results, stdout);
+    else
+        lab_table_print(stdout, &lab->results);
+    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        rc = errno != 0 ? -errno : -EIO;
+    if (rc < 0 && errno != EPIPE) /* `| head` has seen enough */
+        fprintf(stderr, "weft lab: standard output: %s\n", strerror(-rc));
+    return rc;
+}
+
+/* Shows everything that it can, whatever of it fails. */
+static int show(const struct lab *lab)
+{
+    const struct lab_settings *settings = lab->settings;
+    bool to_file = settings->json != NULL && strcmp(settings->json, "-") != 0;
+    int json = to_file ? write_json(&lab->results, settings->json) : 0;
+    int page = settings->html != NULL ? write_page(&lab->results, settings->html) : 0;
+    int printed = write_stdout(lab);
+
+    return json < 0 ? json : page < 0 ? page : printed;
 }
 
 static int run(const struct lab_settings *settings)
 {
-    struct lab_results results = { .version = WEFT_TOOL_VERSION };
-    int rc = 0;
+    struct lab lab = { 0 };
+    int code = EXIT_OK;
 
-    if (settings->html != NULL)
-        rc = write_page(&results, settings->html);
-    lab_results_release(&results);
-    return rc < 0 ? EXIT_FAILED : EXIT_OK;
+    begin(&lab, settings);
+    int rc = measure_all(&lab);
+    if (rc < 0 && !lab.results.interrupted) {
+        fprintf(stderr, "weft lab: %s\n",
+                lab.trouble.text[0] != '\0' ? lab.trouble.text : weft_strerror(rc));
+        code = EXIT_FAILED;
+    } else if (show(&lab) < 0) {
+        code = EXIT_FAILED;
+    } else if (lab.results.interrupted) {
+        fprintf(stderr, "Interrupted\n");
+        code = EXIT_INTERRUPTED;
+    }
+    lab_results_release(&lab.results);
+    return code;
 }
 
 int lab_main(int argc, char **argv)

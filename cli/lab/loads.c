@@ -28,9 +28,9 @@
 
 enum { CHUNK_ROUNDS = 768, CALIBRATIONS = 5 };
 
-#define GAP_NS        (200 * WEFT_US)
-#define CALIBRATE_NS  (3 * WEFT_MS)
-#define PATIENCE_NS   (30 * WEFT_S) /* with a site that does not answer */
+#define GAP_NS       (200 * WEFT_US)
+#define CALIBRATE_NS (3 * WEFT_MS)
+#define PATIENCE_NS  (30 * WEFT_S) /* with a site that does not answer */
 
 static weft_gil gil;
 

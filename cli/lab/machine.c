@@ -140,13 +140,47 @@ void machine_read(struct lab_machine *ret)
     *ret = (struct lab_machine){ .cpus = usable_cpus() };
     read_model(ret);
     if (uname(&name) == 0)
-        snprintf(ret->kernel, sizeof ret->kernel, "%s %.60s %.40s", name.sysname, name.release,
+        snprintf(ret->kernel, sizeof ret->kernel, "%.40s %.40s %.40s", name.sysname, name.release,
                  name.machine);
     ret->memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     walk(NULL, "/sys/fs/cgroup", "cpu.max", see_cpu_max, ret);
     walk("cpu,", "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", see_cfs_quota, ret);
     walk(NULL, "/sys/fs/cgroup", "memory.max", see_memory, ret);
     walk("memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", see_memory, ret);
+}
+
+/* A line such as "cpu1 4705 356 584 3699 23 23 0 4 0 0", in ticks: user, nice, system, idle,
+ * iowait, irq, softirq, steal. False: the line is not about a CPU of ours. */
+static bool busy_ticks(const char *line, const cpu_set_t *ours, double *ret_ticks)
+{
+    int cpu;
+    double t[8] = { 0 };
+
+    if (sscanf(line, "cpu%d %lf %lf %lf %lf %lf %lf %lf %lf", &cpu, &t[0], &t[1], &t[2], &t[3],
+               &t[4], &t[5], &t[6], &t[7]) < 4 ||
+        cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, ours))
+        return false;
+    *ret_ticks = t[0] + t[1] + t[2] + t[5] + t[6] + t[7];
+    return true;
+}
+
+double machine_busy_s(void)
+{
+    FILE *file = fopen("/proc/stat", "re");
+    char line[LINE_BYTES];
+    cpu_set_t ours;
+    double ticks;
+    double sum = -1;
+
+    if (file == NULL)
+        return -1;
+    if (sched_getaffinity(0, sizeof ours, &ours) < 0)
+        CPU_ZERO(&ours);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (busy_ticks(line, &ours, &ticks))
+            sum = (sum < 0 ? 0 : sum) + ticks;
+    fclose(file);
+    return sum < 0 ? -1 : sum / (double)sysconf(_SC_CLK_TCK);
 }
 
 double machine_cpus(const struct lab_machine *machine)

@@ -8,8 +8,8 @@ static const struct {
 } loads[LAB_LOADS] = {
     [LAB_IO] = { "io", "I/O-bound" },
     [LAB_CPU] = { "cpu", "CPU-bound" },
-    [LAB_MIXED] = { "mixed", "mixed" },
-    [LAB_CHANGING] = { "changing", "changing" },
+    [LAB_MIXED] = { "mixed", "Mixed" },
+    [LAB_CHANGING] = { "changing", "Changing" },
 };
 
 const char *lab_load_name(enum lab_load load)

@@ -96,6 +96,7 @@ struct lab_results {
     double seconds;      /* that all of it took */
     bool cut;            /* the time was over before all intervals were tight */
     bool interrupted;    /* by Ctrl-C: some rows may be missing */
+    double others;       /* CPUs that other programs used meanwhile; negative: not known */
 
     struct lab_row *rows; /* by load, GIL (without first), kind (as in weft_kind), workers */
     size_t row_count;
@@ -109,7 +110,7 @@ struct lab_results {
 /* How a load is called: "io", "cpu", "mixed", "changing": a constant string. */
 const char *lab_load_name(enum lab_load load);
 
-/* The same for people: "I/O-bound", "CPU-bound", "mixed", "changing". */
+/* The same for people: "I/O-bound", "CPU-bound", "Mixed", "Changing". */
 const char *lab_load_title(enum lab_load load);
 
 /* Frees what the results hold, not the struct itself. */

@@ -6,11 +6,14 @@
  * since the worker processes are not this one's children. */
 #include "run.h"
 
+#include "machine.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { IO_PAGE_MS = 50, CPU_MS = 2, MIXED_PAGE_MS = 5, MIXED_CPU_MS = 5 };
@@ -37,14 +40,14 @@ struct lab_job lab_job_of(const struct lab_bench *bench, enum lab_load load, boo
 int lab_pool_open(weft_pool **ret_pool, const struct lab_bench *bench, weft_kind kind,
                   uint32_t workers)
 {
-    return weft_pool_open(ret_pool, kind,
-                          &(weft_options){ .name = "lab",
-                                           .workers = kind == WEFT_AUTO ? bench->workers_max
-                                                                        : workers,
-                                           .context = &bench->place,
-                                           .context_bytes = sizeof bench->place,
-                                           .enter = lab_worker_enter,
-                                           .leave = lab_worker_leave });
+    return weft_pool_open(
+        ret_pool, kind,
+        &(weft_options){ .name = "lab",
+                         .workers = kind == WEFT_AUTO ? bench->workers_max : workers,
+                         .context = &bench->place,
+                         .context_bytes = sizeof bench->place,
+                         .enter = lab_worker_enter,
+                         .leave = lab_worker_leave });
 }
 
 /* What a map reads and writes. */
@@ -146,6 +149,29 @@ static double own_cpu_s(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+/* The CPU time of the embedded site until now, 0 if it cannot be had. */
+static double site_cpu_s(pid_t site)
+{
+    struct timespec spent;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(site, &clock) != 0 || clock_gettime(clock, &spent) < 0)
+        return 0;
+    return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
+}
+
+/* What was spent by a moment, and by whom. */
+struct account {
+    double busy_s; /* by everybody */
+    double own_s;  /* by this process */
+    double site_s;
+};
+
+static struct account account_now(const struct lab_bench *bench)
+{
+    return (struct account){ machine_busy_s(), own_cpu_s(), site_cpu_s(bench->site) };
+}
+
 /* The CPU time of the calls that ran in other processes. */
 static double others_cpu_s(const struct table *table)
 {
@@ -168,17 +194,21 @@ int lab_run(weft_pool *pool, const struct lab_bench *bench, enum lab_load load, 
         return rc;
     for (size_t i = 0; i < calls; i++)
         table.jobs[i] = lab_job_of(bench, load, gil, i, calls);
-    double cpu_s = own_cpu_s();
+    struct account from = account_now(bench);
     int64_t begin_ns = weft_now();
     rc = map(pool, &table, trouble);
     int64_t end_ns = weft_now();
-    if (rc == 0)
+    struct account to = account_now(bench);
+    if (rc == 0) {
+        double cpu_s = to.own_s - from.own_s + others_cpu_s(&table);
         *ret = (struct lab_sample){
             .seconds = (double)(end_ns - begin_ns) / (double)WEFT_S,
-            .cpu_s = own_cpu_s() - cpu_s + others_cpu_s(&table),
+            .cpu_s = cpu_s,
+            .others_s = to.busy_s - from.busy_s - cpu_s - (to.site_s - from.site_s),
             .calls = calls,
             .workers = count_workers(&table),
         };
+    }
     table_free(&table);
     return rc;
 }

@@ -11,11 +11,13 @@ struct lab_bench {
     struct lab_place place;
     uint64_t rounds_per_ms; /* of computing */
     uint32_t workers_max;   /* of kind auto */
+    pid_t site;             /* the process of the embedded site */
 };
 
 /* One run, as measured. */
 struct lab_sample {
     double seconds, cpu_s;
+    double others_s; /* CPU time of other programs; negative now and then: of coarse clocks */
     size_t calls;
     uint32_t workers; /* that took part */
 };

@@ -7,9 +7,12 @@
 
 #include "values.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { WORD_BYTES = 32, GIL_BOTH = 0, GIL_WITH, GIL_WITHOUT };
 
@@ -194,6 +197,20 @@ static bool check_mode(const struct options *options, const struct lab_settings 
     return true;
 }
 
+/* Whether a file can be written is known now, not after a minute. */
+static bool check_file(const struct options *options, const char *option, const char *path)
+{
+    if (path == NULL || strcmp(path, "-") == 0)
+        return true;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        options_complain(options, "%s %s: %s", option, path, strerror(errno));
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
 static bool check(const struct options *options, struct lab_settings *s, const struct raw *raw)
 {
     s->workers_given = raw->workers != NULL;
@@ -251,8 +268,8 @@ enum options_result lab_settings_parse(int argc, char **argv, struct lab_setting
     enum options_result parsed = options_parse(&options, argc, argv, &first);
     if (parsed != OPTIONS_RUN)
         return parsed;
-    if (!check(&options, s, &raw) || !take_operands(&options, s, argv, argc, first) ||
-        !check_mode(&options, s, &raw))
-        return OPTIONS_WRONG;
-    return OPTIONS_RUN;
+    bool right = check(&options, s, &raw) && take_operands(&options, s, argv, argc, first) &&
+                 check_mode(&options, s, &raw) && check_file(&options, "--json", s->json) &&
+                 check_file(&options, "--html", s->html);
+    return right ? OPTIONS_RUN : OPTIONS_WRONG;
 }

@@ -24,8 +24,8 @@ static int read_address(struct site_child *site)
 
 int site_child_start(struct site_child *site)
 {
-    static const char *const argv[] = { "/proc/self/exe", "serve", "--port", "0", "--until-eof",
-                                        NULL };
+    static const char *const argv[] = { "/proc/self/exe", "serve", "--port", "0",
+                                        "--until-eof",    NULL };
     const weft_child_options options = {
         .in = WEFT_CHILD_PIPE,
         .out = WEFT_CHILD_PIPE,

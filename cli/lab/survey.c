@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* All configurations, in rounds.
  *
- * A configuration is a load, with or without the GIL, on a pool of a kind and a size. A round visits
- * each that is not certain yet: those that share a pool one after the other, then the next pool, so
- * that what disturbs the machine for a while meets many of them, and none alone. A visit makes a
- * few runs. How many calls a run has follows from how long the one before took: about `slice`, which
- * is chosen so that two rounds fit into the time, and always whole waves of as many calls as there
- * are workers, so that none is idle at the end for lack of calls.
+ * A configuration is a load, with or without the GIL, on a pool of a kind and a size. A round
+ * visits each that is not certain yet: those that share a pool one after the other, then the next
+ * pool, so that what disturbs the machine for a while meets many of them, and none alone. A visit
+ * makes a few runs. How many calls a run has follows from how long the one before took: about
+ * `slice`, which is chosen so that two rounds fit into the time, and always whole waves of as many
+ * calls as there are workers, so that none is idle at the end for lack of calls.
  *
- * Everything is visited once, whatever the time is, and twice if there is time, since two pools of
- * the same size are not quite alike (where threads lie, what else runs). Then only those whose
- * interval is wider than 5 % to a side, until there is none or the time is over.
+ * Everything is visited once, for a single run, whatever the time is. It is visited again if there
+ * is time, since two pools of the same size are not quite alike (where threads lie, what else
+ * runs). Then only those whose interval is wider than 5 % to a side, until there is none or the
+ * time is over.
  *
  * A pool of kind auto has to find out first. It has one load only, and that runs for a while before
  * its runs are counted; but where the load itself changes, finding out is part of the work, and the
@@ -18,6 +19,7 @@
 #include "survey.h"
 
 #include "interval.h"
+#include "machine.h"
 
 #include <errno.h>
 #include <math.h>
@@ -26,8 +28,8 @@
 
 enum {
     RUNS_MAX = 40,   /* of a configuration; more change nothing */
-    RUNS_FIRST = 3,  /* in the first visit */
-    RUNS_LATER = 4,  /* in each other, at most */
+    RUNS_FIRST = 1,  /* in the first visit */
+    RUNS_LATER = 3,  /* in each other, at most */
     ROUNDS_SURE = 2, /* in which everything is visited, if there is time */
     WAVES_MAX = 4096,
 };
@@ -64,6 +66,7 @@ struct survey {
     size_t count, done; /* done: have been visited */
     unsigned round;     /* from 0 */
     int64_t slice_ns, settle_ns, change_ns;
+    double seconds, others_s; /* of all runs */
 };
 
 static bool is_single(weft_kind kind)
@@ -90,7 +93,9 @@ static void add(struct survey *survey, const struct lab_settings *settings,
             survey->configs[survey->count++] = (struct config){
                 .load = load,
                 .kind = kind,
-                .workers = kind == WEFT_SERIAL ? 1 : kind == WEFT_AUTO ? 0 : settings->workers[w],
+                .workers = kind == WEFT_SERIAL ? 1
+                           : kind == WEFT_AUTO ? 0
+                                               : settings->workers[w],
                 .gil = gil,
                 .waves = 1,
             };
@@ -123,7 +128,7 @@ static int64_t between(int64_t ns, int64_t least, int64_t most)
 
 static void plan(struct survey *survey, int64_t time_ns)
 {
-    int64_t runs = (int64_t)survey->count * (RUNS_FIRST + RUNS_LATER);
+    int64_t runs = (int64_t)survey->count * (RUNS_FIRST + RUNS_LATER + 1);
 
     survey->slice_ns = between(time_ns / (runs > 0 ? runs : 1), SLICE_MIN_NS, SLICE_MAX_NS);
     survey->settle_ns = between(time_ns / 80, SETTLE_MIN_NS, SETTLE_MAX_NS);
@@ -170,6 +175,8 @@ static int run_once(struct survey *survey, struct config *config, weft_pool *poo
 
     if (rc < 0)
         return rc;
+    survey->seconds += ret->seconds;
+    survey->others_s += ret->others_s;
     double waves = (double)ns / (double)WEFT_S / ret->seconds * (double)config->waves;
     config->waves = waves < 1 ? 1 : waves > WAVES_MAX ? WAVES_MAX : (size_t)(waves + 0.5);
     return 0;
@@ -290,6 +297,9 @@ static struct lab_row row_of(struct config *config)
 
 static int make_rows(struct survey *survey, struct lab_results *results)
 {
+    results->others = -1;
+    if (survey->seconds > 0 && machine_busy_s() >= 0)
+        results->others = fmax(survey->others_s / survey->seconds, 0);
     results->rows = calloc(survey->count > 0 ? survey->count : 1, sizeof *results->rows);
     if (results->rows == NULL)
         return -ENOMEM;

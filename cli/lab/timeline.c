@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Timelines: concurrency and parallelism to look at.
  *
- * Each is a pool of a few workers and a few calls, which say when they computed and when they waited
- * (loads.c). CLOCK_MONOTONIC is the same in every process, so the pieces lie on one axis. Those on
- * one CPU are recorded in a process of their own that may use no other: what it starts there, the
- * threads that run tasks included, inherits that. */
+ * Each is a pool of a few workers and a few calls, which say when they computed and when they
+ * waited (loads.c). CLOCK_MONOTONIC is the same in every process, so the pieces lie on one axis.
+ * Those on one CPU are recorded in a process of their own that may use no other: what it starts
+ * there, the threads that run tasks included, inherits that. */
 #include "timeline.h"
 
 #include <errno.h>
@@ -172,9 +172,9 @@ static int record_there(weft_call *call)
         rc = weft_call_return(call, recording,
                               sizeof *recording + recording->count * sizeof(struct lab_span));
     free(recording);
-    return rc < 0 ? weft_call_fail(call, rc, "%s",
-                                   trouble.text[0] ? trouble.text : weft_strerror(rc))
-                  : 0;
+    return rc < 0
+               ? weft_call_fail(call, rc, "%s", trouble.text[0] ? trouble.text : weft_strerror(rc))
+               : 0;
 }
 
 /* Any CPU that this process may use, as options.cpus wants it. */
@@ -210,8 +210,8 @@ static int record_on_one_cpu(const struct recipe *recipe, const struct lab_bench
     weft_future *future = NULL;
 
     name_a_cpu(cpu);
-    int rc = weft_group_open(&group, WEFT_PROCESSES,
-                             &(weft_options){ .name = "timeline", .cpus = cpu });
+    int rc =
+        weft_group_open(&group, WEFT_PROCESSES, &(weft_options){ .name = "timeline", .cpus = cpu });
     if (rc == 0)
         rc = weft_group_submit(group, record_there, &order, sizeof order, &future, WEFT_FOREVER);
     if (rc == 0)

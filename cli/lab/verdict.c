@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who wins is found like this. The fastest row sets the mark, and whoever does not differ from it is
- * as good. Of these the simplest kind wins, and of that the fewest workers: nobody should take
+/* Who wins is found like this. The fastest row sets the mark, and whoever does not differ from it
+ * is as good. Of these the simplest kind wins, and of that the fewest workers: nobody should take
  * processes for what threads do, or sixty-four of what four do. Kind auto is a choice among the
  * others, so it wins only if none of them is as good.
  *
@@ -18,8 +18,9 @@
 
 #define SAME_SHARE       0.03 /* nobody would change a program for less */
 #define SINGLE_RUN_SHARE 0.10 /* what a single run may be off by */
+#define ALIKE_SHARE      0.10 /* beyond that nothing is called equal */
 #define WAITS_MOSTLY     0.90
-#define COMPUTES_MOSTLY  0.15
+#define COMPUTES_MOSTLY  0.30
 
 enum { KINDS = 5 };
 
@@ -47,8 +48,10 @@ static double high_of(const struct lab_row *row)
 
 bool lab_rows_differ(const struct lab_row *a, const struct lab_row *b)
 {
-    if (fabs(a->rate - b->rate) <= SAME_SHARE * fmax(a->rate, b->rate))
-        return false;
+    double share = fabs(a->rate - b->rate) / fmax(a->rate, b->rate);
+
+    if (share <= SAME_SHARE || share > ALIKE_SHARE)
+        return share > SAME_SHARE;
     return low_of(a) > high_of(b) || low_of(b) > high_of(a);
 }
 
@@ -78,8 +81,7 @@ static const struct lab_row *best_of(const struct view *view, weft_kind kind)
             (best == NULL || view->rows[i].rate > best->rate))
             best = &view->rows[i];
     for (size_t i = 0; i < view->count; i++)
-        if (sees(view, i) && view->rows[i].kind == kind &&
-            !lab_rows_differ(&view->rows[i], best) &&
+        if (sees(view, i) && view->rows[i].kind == kind && !lab_rows_differ(&view->rows[i], best) &&
             (fewest == NULL || view->rows[i].workers < fewest->workers))
             fewest = &view->rows[i];
     return fewest;
@@ -111,9 +113,9 @@ static const struct lab_row *winner_of(const struct view *view)
 /* "64 threads", "1 process", "serial", "auto". */
 static void name(struct lab_text *text, const struct lab_row *row)
 {
-    static const char *const one[] = { [WEFT_THREADS] = "thread",
-                                       [WEFT_TASKS] = "task",
-                                       [WEFT_PROCESSES] = "process" };
+    static const char *const one[] = {
+        [WEFT_THREADS] = "thread", [WEFT_TASKS] = "task", [WEFT_PROCESSES] = "process"
+    };
 
     if (row->kind == WEFT_SERIAL || row->kind == WEFT_AUTO)
         lab_say(text, "%s", weft_kind_name(row->kind));
@@ -198,9 +200,10 @@ static void say_why(struct lab_text *text, const struct lab_row *one,
         lab_say(text, " can take do not help.");
     } else if (waits >= WAITS_MOSTLY) {
         lab_say(text,
-                " A call waits %.*f %% of its time, and waits overlap, so that it would take about "
-                "%.0f workers to keep ",
-                waits > 0.985 ? 1 : 0, 100 * waits, fmax(enough, 1));
+                " A call waits %s%.*f %% of its time, and waits overlap, so that it would take "
+                "about %.0f workers to keep ",
+                waits > 0.9995 ? "more than " : "", waits > 0.985 ? 1 : 0, fmin(100 * waits, 99.9),
+                fmax(enough, 1));
         say_cpus(text, machine);
         lab_say(text, " busy.");
     } else if (waits <= COMPUTES_MOSTLY) {
