@@ -117,7 +117,7 @@ static bool some_failed(const struct command_search *search)
 static int judge_search(const struct command_search *search, int rc)
 {
     if (rc == -ECANCELED)
-        return EXIT_INTERRUPTED;
+        return complain(EXIT_INTERRUPTED, "interrupted");
     if (rc < 0) {
         complain(0, search->trouble[0] != '\0' ? search->trouble : weft_strerror(rc));
         /* A command that cannot be started at all is a wrong command line. */
