@@ -198,10 +198,10 @@ uint64_t lab_calibrate(void)
     volatile uint64_t kept; /* or the computing could be left out */
 
     for (int tries = 0; tries < CALIBRATIONS;) {
-        int64_t begin_ns = weft_now();
+        int64_t begin_ns = thread_cpu_ns();
         (void)compute(&job, NULL, &product);
         kept = product;
-        int64_t ns = weft_now() - begin_ns;
+        int64_t ns = thread_cpu_ns() - begin_ns;
         if (ns < CALIBRATE_NS) {
             job.rounds *= 2;
             continue;

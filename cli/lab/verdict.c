@@ -149,7 +149,7 @@ static void say_times(struct lab_text *text, const struct lab_row *row,
 static void say_winner(struct lab_text *text, const struct lab_row *winner,
                        const struct lab_row *serial)
 {
-    lab_say(text, "%s: ", lab_load_title(winner->load));
+    lab_say(text, "%s%s: ", lab_load_title(winner->load), winner->gil ? " with a GIL" : "");
     name(text, winner);
     lab_say(text, is_one(winner) ? " wins: " : " win: ");
     say_rate(text, winner);
@@ -229,7 +229,7 @@ static void say_others(struct lab_text *text, const struct view *view, const str
         const struct lab_row *row = fewest_like(view, simplest[i], mark);
         if (row == NULL || simplest[i] == winner->kind)
             continue;
-        lab_say(text, said++ > 0 ? ", and so do " : " As good, within what can be told: ");
+        lab_say(text, said++ > 0 ? ", " : " As good, within what can be told: ");
         name(text, row);
         lab_say(text, " (");
         say_rate(text, row);
@@ -250,6 +250,21 @@ static void say_others(struct lab_text *text, const struct view *view, const str
     lab_say(text, said > 0 ? "." : "");
 }
 
+static void say_reached(struct lab_text *text, const struct lab_row *row,
+                        const struct lab_row *serial)
+{
+    say_rate(text, row);
+    if (serial != NULL) {
+        lab_say(text, ", ");
+        say_times(text, row, serial);
+    }
+}
+
+static bool is_slower(const struct lab_row *row, const struct lab_row *than)
+{
+    return than != NULL && row->rate < than->rate && lab_rows_differ(row, than);
+}
+
 /* What the GIL changes for those who share one, and for processes, who do not. */
 static void say_gil(struct lab_text *text, const struct view *without, const struct view *with)
 {
@@ -258,32 +273,22 @@ static void say_gil(struct lab_text *text, const struct view *without, const str
     const struct lab_row *processes = best_of(with, WEFT_PROCESSES);
     const struct lab_row *serial = best_of(with, WEFT_SERIAL);
 
-    if (threads == NULL || (free_threads == NULL && serial == NULL))
+    if (threads == NULL)
         return;
-    if (free_threads != NULL && !lab_rows_differ(threads, free_threads)) {
+    if (is_slower(threads, free_threads) || is_slower(threads, processes)) {
+        lab_say(text, " With a GIL threads reach ");
+        say_reached(text, threads, serial);
+        lab_say(text, ", since one computes at a time");
+        if (is_slower(threads, processes)) {
+            lab_say(text, "; processes have a GIL each: ");
+            say_reached(text, processes, serial);
+        }
+        lab_say(text, ".");
+    } else if (free_threads != NULL) {
         lab_say(text, " A GIL changes nothing for threads (");
         say_rate(text, threads);
         lab_say(text, ")%s.", threads->load == LAB_IO ? ": who waits gives it up" : "");
-        return;
     }
-    lab_say(text, " With a GIL threads reach ");
-    say_rate(text, threads);
-    if (serial != NULL) {
-        lab_say(text, ", ");
-        say_times(text, threads, serial);
-    }
-    if (free_threads == NULL || threads->rate < free_threads->rate)
-        lab_say(text, ", since one computes at a time");
-    if (processes != NULL && processes->rate > threads->rate &&
-        lab_rows_differ(processes, threads)) {
-        lab_say(text, "; processes have a GIL each: ");
-        say_rate(text, processes);
-        if (serial != NULL) {
-            lab_say(text, ", ");
-            say_times(text, processes, serial);
-        }
-    }
-    lab_say(text, ".");
 }
 
 static void say_auto(struct lab_text *text, const struct view *view, const struct lab_row *winner)

@@ -37,29 +37,28 @@ void hold_watch_end(struct strand *self)
         (void)pthread_setspecific(end_key, self);
 }
 
-void hold_let_go(struct strand *self, struct hold_away *ret_away)
+void hold_let_go_slow(struct strand *self, struct hold_away *away)
 {
-    ret_away->n = 0;
-    for (struct hold *held; (held = self->held) && held->lets_go;) {
-        ret_away->held[ret_away->n++] = held;
-        hold_remove(self, held);
-        held->ops->let_go(held, self); /* from here on it is another's */
+    for (struct hold *hold; (hold = self->hold) && hold->lets_go;) {
+        away->what[away->n++] = hold;
+        hold_remove(self, hold);
+        hold->ops->let_go(hold, self); /* from here on it is another's */
     }
 }
 
-void hold_take_back(struct strand *self, struct hold_away *away)
+void hold_take_back_slow(struct strand *self, struct hold_away *away)
 {
     while (away->n) {
-        struct hold *held = away->held[--away->n];
-        held->ops->take_back(held, self);
+        struct hold *hold = away->what[--away->n];
+        hold->ops->take_back(hold, self);
     }
 }
 
 void hold_abandon(struct strand *self, unsigned keep)
 {
     while (self->holds > keep) {
-        struct hold *held = self->held;
-        hold_remove(self, held);
-        held->ops->abandon(held, self);
+        struct hold *hold = self->hold;
+        hold_remove(self, hold);
+        hold->ops->abandon(hold, self);
     }
 }

@@ -8,6 +8,7 @@
  * otherwise, or is over only after several waits, does it around all of that:
  *
  *     struct hold_away away;
+ *     away.n = 0;
  *     hold_let_go(self, &away);
  *     ...
  *     hold_take_back(self, &away);
@@ -37,37 +38,48 @@ struct hold {
     bool lets_go;       /* while its strand blocks; constant */
 };
 
-/* What was let go of, the innermost first. */
+/* What was let go of, the innermost first. Begins with n = 0. */
 struct hold_away {
     size_t n;
-    struct hold *held[HOLD_MAX];
+    struct hold *what[HOLD_MAX];
 };
 
+void hold_let_go_slow(struct strand *self, struct hold_away *away);
+void hold_take_back_slow(struct strand *self, struct hold_away *away);
+
 /* Lets go of what is not to be kept while the strand blocks: up to the first that is. */
-void hold_let_go(struct strand *self, struct hold_away *ret_away);
+static inline void hold_let_go(struct strand *self, struct hold_away *away)
+{
+    if (self->hold)
+        hold_let_go_slow(self, away);
+}
 
 /* Takes it back, in the order in which it was taken first. Ignores cancellation. */
-void hold_take_back(struct strand *self, struct hold_away *away);
+static inline void hold_take_back(struct strand *self, struct hold_away *away)
+{
+    if (away->n)
+        hold_take_back_slow(self, away);
+}
 
 /* From now on, what a thread holds when it ends is abandoned. Other kinds of strand see to that. */
 void hold_watch_end(struct strand *self);
 
 /* Puts one on the strand's list, and takes one off, wherever it stands. */
-static inline void hold_add(struct strand *self, struct hold *held)
+static inline void hold_add(struct strand *self, struct hold *hold)
 {
     if (!self->ends_watched)
         hold_watch_end(self);
-    held->outer = self->held;
-    self->held = held;
+    hold->outer = self->hold;
+    self->hold = hold;
     self->holds++;
 }
 
-static inline void hold_remove(struct strand *self, const struct hold *held)
+static inline void hold_remove(struct strand *self, const struct hold *hold)
 {
-    struct hold **place = &self->held;
-    while (*place != held)
+    struct hold **place = &self->hold;
+    while (*place != hold)
         place = &(*place)->outer;
-    *place = held->outer;
+    *place = hold->outer;
     self->holds--;
 }
 

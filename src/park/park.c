@@ -213,12 +213,13 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
         deadline = governor->deadline;
     }
     size_t queued = 0;
-    struct hold_away away = { .n = 0 };
+    struct hold_away away;
+    away.n = 0;
     bool own_decision = begin(self, nodes, n, open && !self->shields, &queued);
     if (!own_decision) {
         if (then && queued == n)
             then(ctx);
-        if (self->held && !(flags & PARK_KEEPS))
+        if (!(flags & PARK_KEEPS))
             hold_let_go(self, &away);
         if (any_shared(nodes, queued))
             self->ops->sleep_shared(self, nodes, queued, deadline);
@@ -231,8 +232,7 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
             (load_relaxed(&self->decision) & STRAND_DECISION_MASK) != STRAND_WOKEN)
             dequeue(&nodes[i]);
     int rc = result(self, nodes, governor);
-    if (away.n)
-        hold_take_back(self, &away); /* waits, now that the strand waits for nothing else */
+    hold_take_back(self, &away); /* a wait, now that the strand waits for nothing else */
     return rc;
 }
 
