@@ -140,9 +140,11 @@ static bool no_room(int error)
 
 /* If nothing could be started at all, the command is wrong; if it is this input (too long for the
  * system, or {} is the program's name), that is a run that failed. */
-static int not_started(weft_call *call, const char *name, const struct turn *turn,
-                       struct command_end *end)
+static int not_started(weft_call *call, struct crew *crew, const char *name,
+                       const struct turn *turn, struct command_end *end)
 {
+    if (turn->very_first)
+        crew->work->wrong = true; /* nobody else runs: before exploring there is one worker */
     if (turn->very_first || no_room(end->start_error))
         return weft_call_fail(call, end->start_error, "%.100s: %s", name,
                               weft_strerror(end->start_error));
@@ -163,10 +165,11 @@ static int run_turn(weft_call *call, struct crew *crew, struct command_child *ch
         return -ENOMEM;
     int rc = command_child_run(child, words, work->directory_fd, turn->number, end);
     if (rc < 0 && rc != -ECANCELED && !no_room(rc))
-        weft_call_fail(call, rc, "run %llu: %s", (unsigned long long)turn->number,
+        weft_call_fail(call, rc, "the output of run %llu cannot be %s: %s",
+                       (unsigned long long)turn->number, work->directory_fd >= 0 ? "saved" : "read",
                        weft_strerror(rc));
     if (rc == 0 && end->start_error < 0)
-        rc = not_started(call, words[0], turn, end);
+        rc = not_started(call, crew, words[0], turn, end);
     free(words);
     return rc;
 }

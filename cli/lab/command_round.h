@@ -27,6 +27,7 @@ struct command_work {
     weft_lock lock; /* guards what follows */
     uint64_t given; /* how many runs have been given an input: each gets the next, in turns */
     struct command_failure failure;
+    bool wrong; /* not even the first run could be started */
 };
 
 /* What a round took; sums over its runs. */

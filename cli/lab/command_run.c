@@ -98,11 +98,6 @@ static int search_strand(weft_call *call)
     return command_search_run(search);
 }
 
-static bool nothing_ran(const struct command_search *search)
-{
-    return search->fresh == 0 && search->work.given <= 1;
-}
-
 /* On an input that had not been used before, or with a result that counts all the same. */
 static bool some_failed(const struct command_search *search)
 {
@@ -120,8 +115,7 @@ static int judge_search(const struct command_search *search, int rc)
         return complain(EXIT_INTERRUPTED, "interrupted");
     if (rc < 0) {
         complain(0, search->trouble[0] != '\0' ? search->trouble : weft_strerror(rc));
-        /* A command that cannot be started at all is a wrong command line. */
-        return nothing_ran(search) && rc != -ENOMEM && rc != -EAGAIN ? EXIT_USAGE : EXIT_FAILED;
+        return search->work.wrong ? EXIT_USAGE : EXIT_FAILED;
     }
     if (search->count == 0)
         return complain(EXIT_FAILED, "no run ended within the time: give it more with --time");

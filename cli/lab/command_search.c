@@ -99,11 +99,14 @@ static struct command_degree degree_of(const struct command_tally *tally)
     };
 }
 
-static bool used_up(const struct command_search *search)
+/* How many inputs have not been used yet; UINT64_MAX: the command needs none. */
+static uint64_t fresh_inputs(const struct command_search *search)
 {
     size_t count = search->work.inputs->count;
 
-    return count > 0 && search->work.given >= count;
+    if (count == 0)
+        return UINT64_MAX;
+    return search->work.given < count ? count - search->work.given : 0;
 }
 
 static bool fits(const struct command_search *search, double run_s)
@@ -155,13 +158,13 @@ static void skip(struct command_search *search, uint32_t jobs, const char *forma
 static uint64_t share_of_inputs(const struct command_search *search, uint32_t jobs)
 {
     size_t inputs = search->work.inputs->count;
-    uint64_t share = inputs / (ROUNDS_MIN * search->planned);
+    uint64_t fresh = fresh_inputs(search);
 
     if (inputs == 0)
         return UINT64_MAX;
+    uint64_t share = (inputs - 1) / (ROUNDS_MIN * search->planned); /* one is for warming up */
     if (share < 2 * (uint64_t)jobs)
         share = 2 * (uint64_t)jobs;
-    uint64_t fresh = used_up(search) ? 0 : inputs - search->work.given;
     return fresh >= jobs && fresh < share ? fresh : share;
 }
 
@@ -356,7 +359,7 @@ static bool needs_more(const struct command_search *search, size_t i)
     if (!matters(search, i) || degree->rounds == COMMAND_ROUNDS_MAX)
         return false;
     return degree->rounds < ROUNDS_MIN ||
-           (!used_up(search) && !interval_tight(&rate, degree->rounds, TIGHT));
+           (fresh_inputs(search) >= degree->jobs && !interval_tight(&rate, degree->rounds, TIGHT));
 }
 
 /* One more round at each degree that needs it. */
