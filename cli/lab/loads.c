@@ -11,7 +11,7 @@
  *
  * A recorded call writes down how its time was spent. It cannot see itself being stopped, but it
  * sees the clock jump: between two looks at it lies about a microsecond of computing, so that a gap
- * of 200 was spent waiting for a CPU or the GIL. */
+ * of 50 was spent waiting for a CPU or the GIL. */
 #include "loads.h"
 
 #include "client.h"
@@ -28,7 +28,7 @@
 
 enum { CHUNK_ROUNDS = 768, CALIBRATIONS = 5 };
 
-#define GAP_NS       (200 * WEFT_US)
+#define GAP_NS       (50 * WEFT_US)
 #define CALIBRATE_NS (3 * WEFT_MS)
 #define PATIENCE_NS  (30 * WEFT_S) /* with a site that does not answer */
 
