@@ -103,15 +103,21 @@ static bool happened(const struct io_op *op)
 }
 
 /*
- * Waits for an operation that is the reactor's.
+ * Waits for an operation that is the reactor's. What the strand lets go of meanwhile it takes back
+ * only when done() has been called, which would end that wait instead.
  * Returns  0: it has ended by itself; -ETIMEDOUT, -ECANCELED: it was asked to end, and has ended.
  */
 static int wait_for_done(struct io_op *op, weft_deadline deadline, unsigned flags)
 {
+    struct strand *self = op->strand;
+    struct hold_away away;
+    away.n = 0;
+    hold_let_go(self, &away);
     int rc = park_wait(NULL, 0, deadline, flags);
     if (op->strand)
         (void)park_wait_then(NULL, 0, WEFT_FOREVER, PARK_SHIELDED, cancel, op);
     assert(!op->strand);
+    hold_take_back(self, &away);
     return rc;
 }
 

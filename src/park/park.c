@@ -213,10 +213,14 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
         deadline = governor->deadline;
     }
     size_t queued = 0;
+    struct hold_away away;
+    away.n = 0;
     bool own_decision = begin(self, nodes, n, open && !self->shields, &queued);
     if (!own_decision) {
         if (then && queued == n)
             then(ctx);
+        if (!(flags & PARK_KEEPS))
+            hold_let_go(self, &away);
         if (any_shared(nodes, queued))
             self->ops->sleep_shared(self, nodes, queued, deadline);
         else
@@ -227,7 +231,9 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
         if (&nodes[i] != self->woken_node ||
             (load_relaxed(&self->decision) & STRAND_DECISION_MASK) != STRAND_WOKEN)
             dequeue(&nodes[i]);
-    return result(self, nodes, governor);
+    int rc = result(self, nodes, governor);
+    hold_take_back(self, &away); /* a wait, now that the strand waits for nothing else */
+    return rc;
 }
 
 int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags)

@@ -17,6 +17,7 @@
 
 #include "base/list.h"
 #include "base/participants.h"
+#include "park/hold.h"
 #include "park/strand.h"
 
 #define PARK_NODES_MAX 64
@@ -73,6 +74,7 @@ static inline struct park_node park_shared_node(const uint32_t *word, uint32_t v
 /* Flags of a wait. */
 enum {
     PARK_SHIELDED = 1, /* ignores cancellation and scopes */
+    PARK_KEEPS = 2,    /* keeps what the strand holds (park/hold.h) */
 };
 
 /*

@@ -22,6 +22,7 @@
 #include "base/futex.h"
 
 struct strand;
+struct hold;
 struct park_node;
 struct reactor;
 
@@ -95,6 +96,10 @@ struct strand {
     struct reactor *reactor;    /* does the strand's I/O (io/reactor.h); NULL: it does its own, and
                                    blocks. Constant while the strand runs */
     uint32_t io_inline;         /* own: I/O operations since one made it wait (io/op.c) */
+    struct hold *hold;          /* own: what it holds that others may want (park/hold.h) */
+    uint32_t holds;             /* own: how many */
+    bool lingers;               /* own: has last held a GIL for long (sync/gil.c) */
+    bool ends_watched;          /* own: if its thread ends, what it holds is abandoned */
     const char *family;         /* own, borrowed: what the name begins with; NULL: nothing */
     uint64_t number;            /* own: what it ends with, if it has a family */
     char name[32];              /* own; "" until asked for */

@@ -30,6 +30,7 @@
 #include <weft/time.h>
 
 #include "base/futex.h"
+#include "park/strand.h"
 #include "process/code.h"
 #include "process/lane.h"
 #include "process/shared.h"
@@ -160,6 +161,8 @@ static void run_item(struct batch *batch, weft_fn *fn, uint32_t item, int64_t *n
     call.text[0] = '\0';
     store_relaxed(&lane->since_ns, *now); /* relaxed: a look at some moment */
     int status = fn(&call.pub);
+    if (strand_self()->holds)
+        status = call_abandoned(&call, strand_self(), 0, status);
     fflush(NULL);
     int64_t times[2] = { *now, batch->flags & (BATCH_LOG | BATCH_WATCHED) ? weft_now() : *now };
     *now = times[1];

@@ -258,9 +258,17 @@ void future_end_returned(weft_future *future, int status)
         future_end(future, WEFT_FAILED, status, NULL);
 }
 
+int future_run_fn(weft_future *future)
+{
+    struct strand *self = strand_self();
+    uint32_t holds = self->holds;
+    int status = future->fn(&future->call.pub);
+    return self->holds > holds ? call_abandoned(&future->call, self, holds, status) : status;
+}
+
 void future_call(weft_future *future)
 {
-    int status = future->fn(&future->call.pub);
+    int status = future_run_fn(future);
     future_leave_strand(future);
     future_end_returned(future, status);
 }

@@ -28,6 +28,7 @@
 
 #include <weft/time.h>
 
+#include "park/hold.h"
 #include "task/annotate.h"
 #include "task/leaving.h"
 #include "task/share.h"
@@ -170,6 +171,8 @@ static void task_main(void *arg)
         worker->exceptions[0] = worker->exceptions[1] = NULL;
     *worker->error = 0;
     task->body(task->ctx);
+    if (task->strand.holds)
+        hold_abandon(&task->strand, 0);
     worker->ended = task;
     go_to(worker, task, next_task(worker));
     __builtin_unreachable();
