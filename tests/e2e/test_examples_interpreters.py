@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The example with an interpreter inside: Python in processes."""
+"""The examples with an interpreter inside: Lua under weft's GIL, Python in processes."""
 
 import os
 import re
@@ -7,6 +7,58 @@ import re
 import pytest
 
 from test_examples import run
+
+# ---- 13_lua_gil
+
+SHARED = ["threads, one state under the GIL", "tasks, one state under the GIL"]
+ONE_BY_ONE = ["one after the other", "the same, under the GIL"]
+LUA_WAYS = [*ONE_BY_ONE, *SHARED, "threads, a state each", "processes, a state each"]
+LUA_ROW = re.compile(r"(compute|wait) +(.+?) +[0-9.]+ +[0-9]+ +[0-9.]+x +(\d+)( +\d+ +[0-9.]+)?")
+
+
+def lua_table(*arguments):
+    """The rows of the table: script, way, how many calls slept at once, figures of the GIL."""
+    ended = run("13_lua_gil", *arguments)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    head, *rows, last = ended.stdout.splitlines()
+    assert head.split() == ["script", "way", "wall", "ms", "calls/s", "speed-up", "asleep", "switches",
+                            "longest", "ms"]
+    assert last == "The results are the same in each way."
+    return [LUA_ROW.fullmatch(row).groups() for row in rows]
+
+
+def test_lua_gives_the_same_results_in_each_way():
+    rows = lua_table("6", "3")
+    assert [row[:2] for row in rows] == [(script, way) for script in ["compute", "wait"]
+                                         for way in LUA_WAYS]
+    for _, way, _, gil in rows:
+        assert (gil is not None) == (way in [ONE_BY_ONE[1], *SHARED])
+
+
+def test_scripts_that_wait_do_so_at_once_and_without_the_gil():
+    for script, way, asleep, _ in lua_table("10", "5"):
+        if script == "compute":
+            assert asleep == "0"
+        elif way in ONE_BY_ONE:
+            assert asleep == "1"
+        else:
+            assert 2 <= int(asleep) <= 5, way
+
+
+def test_one_worker_has_nobody_to_share_the_state_with():
+    for script, _, asleep, gil in lua_table("3", "1"):
+        assert asleep == ("0" if script == "compute" else "1")
+        assert gil is None or gil.split()[0] == "0"  # switches
+
+
+@pytest.mark.parametrize("arguments", [["0"], ["x"], ["4", "0"], ["4", "2", "1"]])
+def test_lua_that_is_called_wrongly_says_how(arguments):
+    ended = run("13_lua_gil", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Usage: ")
+
+
+# ---- 14_python_pool
 
 PYTHON_WAYS = ["one thread", "threads, one interpreter", "processes, an interpreter each"]
 
