@@ -200,6 +200,19 @@ static bool any_shared(const struct park_node *nodes, size_t n)
     return false;
 }
 
+static void go_to_sleep(struct strand *self, struct park_node *nodes, size_t n,
+                        weft_deadline deadline, unsigned flags)
+{
+    const void *object = n ? nodes[0].word : NULL;
+    struct trace_span span;
+    trace_begin_wait(&span, flags, object);
+    if (any_shared(nodes, n))
+        self->ops->sleep_shared(self, nodes, n, deadline);
+    else
+        self->ops->sleep(self, deadline);
+    trace_end_wait(&span, flags, object, 0);
+}
+
 int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
                    void (*then)(void *ctx), void *ctx)
 {
@@ -217,10 +230,7 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
     if (!own_decision) {
         if (then && queued == n)
             then(ctx);
-        if (any_shared(nodes, queued))
-            self->ops->sleep_shared(self, nodes, queued, deadline);
-        else
-            self->ops->sleep(self, deadline);
+        go_to_sleep(self, nodes, queued, deadline, flags);
     }
     for (size_t i = 0; i < queued; i++)
         /* relaxed: this strand knows that it is decided */

@@ -22,6 +22,7 @@
 
 #include "strand/future.h"
 #include "base/clock.h"
+#include "park/trace.h"
 #include "strand/options.h"
 #include "sync/event.h"
 
@@ -260,7 +261,12 @@ void future_end_returned(weft_future *future, int status)
 
 void future_call(weft_future *future)
 {
+    const struct strand *self = strand_self();
+    struct trace_span span;
+    trace_begin_call(&span, future->fn, &future->call.pub);
     int status = future->fn(&future->call.pub);
+    trace_end_call(&span, future->fn, &future->call.pub,
+                   self->worker_of ? (int64_t)future->outcome.worker : -1, status);
     future_leave_strand(future);
     future_end_returned(future, status);
 }
@@ -326,7 +332,7 @@ static int wait_for_end(weft_future *future, weft_deadline deadline)
         if (rc != -EAGAIN)
             return rc;
     }
-    return weft_event_wait(&future->ended, deadline);
+    return event_wait(&future->ended, deadline, PARK_FOR_FUTURE);
 }
 
 int weft_future_wait(weft_future *future, weft_deadline deadline)

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "park/trace.h"
 #include "strand/future.h"
 #include "strand/self.h"
 #include "strand/task.h"
@@ -66,7 +67,10 @@ static void run(void *ctx)
         future_unref(future); /* its cancellation has told the owner */
         return;
     }
+    struct trace_span span;
+    trace_begin_call(&span, future->fn, &future->call.pub);
     int status = future->fn(&future->call.pub);
+    trace_end_call(&span, future->fn, &future->call.pub, -1, status);
     locals_drop(self);
     if (!future->release || status < 0) /* else see the top */
         future_leave_strand(future);
@@ -195,5 +199,6 @@ static int attempt_gone(void *ctx)
 
 void task_set_join(struct task_set *set)
 {
-    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER, PARK_SHIELDED);
+    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER,
+                      PARK_SHIELDED | PARK_FOR_STRANDS);
 }

@@ -152,7 +152,7 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     attempt->node.retries = true;
     if (!attempt->node.since_ns)
         attempt->node.since_ns = weft_now();
-    int rc = park_wait_then(&attempt->node, 1, deadline, flags, look_again, lock);
+    int rc = park_wait_then(&attempt->node, 1, deadline, flags | PARK_FOR_LOCK, look_again, lock);
     if (rc < 0)
         return rc == -EAGAIN ? 0 : rc;
     if (attempt->node.token == TOKEN_HANDED_OVER)
