@@ -81,6 +81,9 @@ static void put_times(struct output *output, const struct author *author,
 static void put_outcome(struct output *output, const struct record *record, bool ended)
 {
     int status = record->status;
+    bool slept = (unsigned)record->purpose << PARK_PURPOSE_SHIFT == PARK_FOR_SLEEP;
+    if (slept && status == -ETIMEDOUT)
+        status = 0; /* which is what it was for */
     if (!ended) {
         quoted(output, "how", "unfinished");
     } else if (status >= 0) {
@@ -99,6 +102,12 @@ static void put_outcome(struct output *output, const struct record *record, bool
         number(output, "about", 1);
 }
 
+static void begin_arguments(struct output *output, const struct author *author)
+{
+    output_text(output, ",\"args\":{\"thread\":");
+    output_number(output, author->thread);
+}
+
 static void put_call(struct events *events, const struct author *author,
                      const struct record *record)
 {
@@ -106,9 +115,9 @@ static void put_call(struct events *events, const struct author *author,
     quoted(output, "cat", "call");
     quoted(output, "name",
            symbol_name(&events->symbols, record->span.what, (pid_t)author->program,
-                       author->elsewhere ? (pid_t)author->process : 0));
-    output_text(output, ",\"args\":{\"index\":");
-    output_number(output, (int64_t)record->span.index);
+                       record->elsewhere ? (pid_t)author->process : 0));
+    begin_arguments(output, author);
+    number(output, "index", (int64_t)record->span.index);
     if (record->attempt > 1)
         number(output, "attempt", record->attempt);
     if (record->worker != RECORD_NOBODY)
@@ -125,26 +134,28 @@ static void put_object(struct output *output, const struct record *record)
     case PARK_FOR_CONNECT:
     case PARK_FOR_DESCRIPTOR:
     case PARK_FOR_FILE:
-        output_text(output, "\"fd\":");
-        output_number(output, (int64_t)record->span.what);
+        number(output, "fd", (int64_t)record->span.what);
         break;
     case PARK_FOR_CHILD:
-        output_text(output, "\"pid\":");
-        output_number(output, (int64_t)record->span.what);
+        number(output, "pid", (int64_t)record->span.what);
         break;
     default:
-        output_text(output, "\"object\":");
+        if (!record->span.what)
+            break;
+        key(output, "object");
         output_hex(output, record->span.what);
     }
 }
 
-static void put_wait(struct output *output, const struct record *record)
+static void put_wait(struct output *output, const struct author *author,
+                     const struct record *record)
 {
     const char *what = trace_wait_name((unsigned)record->purpose << PARK_PURPOSE_SHIFT);
     quoted(output, "cat", "wait");
     output_text(output, ",\"name\":\"wait ");
     output_text(output, what);
-    output_text(output, "\",\"args\":{");
+    output_text(output, "\"");
+    begin_arguments(output, author);
     put_object(output, record);
 }
 
@@ -155,10 +166,9 @@ void event_span(struct events *events, const struct author *author, const struct
     begin(output, 'X', author, record->strand);
     put_times(output, author, record);
     if (record->is_wait)
-        put_wait(output, record);
+        put_wait(output, author, record);
     else
         put_call(events, author, record);
-    number(output, "thread", author->thread);
     number(output, "cpu", record->cpus[0]);
     if (ended)
         number(output, "cpu_at_end", record->cpus[1]);

@@ -11,7 +11,6 @@
 struct author {
     uint32_t process, thread;
     uint32_t program; /* the process that the others are forks of */
-    bool elsewhere;   /* its addresses are not the program's */
     int64_t base_ns;  /* the trace begins then */
 };
 

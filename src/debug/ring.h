@@ -36,7 +36,8 @@ struct record {
     uint8_t purpose; /* of a wait */
     uint16_t cpus[2];
     uint16_t worker;
-    uint16_t attempt;
+    uint8_t attempt;
+    bool elsewhere; /* what: an address in this process, which is not the program's */
     int32_t status;
     uint64_t strand;
     union {
@@ -58,13 +59,13 @@ struct ring {
     uint32_t thread;
     uint64_t folded_calls, folded_waits; /* atomic, by the owner: counted instead of recorded */
     uint64_t lost;                       /* the same: there was no room for a span's end */
-    bool elsewhere;                      /* its process has other addresses than the program */
     uint32_t tail __attribute__((aligned(64))); /* atomic, by the writer: records read */
 };
 
 struct room {
     char magic[16];
     int64_t began_ns;
+    uint64_t image; /* where the program's own file begins; 0: not known */
     bool keep_all;
     char program[16];
     uint32_t writer;     /* its process */

@@ -37,6 +37,7 @@
 #include <weft/trace.h>
 
 #include "base/futex.h"
+#include "debug/image.h"
 #include "debug/trace.h"
 #include "park/park.h"
 #include "process/again.h"
@@ -142,6 +143,7 @@ static int make_room(bool keep_all)
     memcpy(room->magic, magic, sizeof magic);
     room->began_ns = weft_now();
     room->keep_all = keep_all;
+    room->image = image_of_program().begin;
     room->program_id = (uint32_t)getpid();
     prctl(PR_GET_NAME, room->program);
     return 0;

@@ -34,6 +34,7 @@
 #include <weft/time.h>
 
 #include "base/futex.h"
+#include "debug/image.h"
 #include "debug/trace.h"
 #include "debug/who.h"
 #include "park/park.h"
@@ -53,9 +54,10 @@ struct pen {
 
 static __thread struct pen own_pen __attribute__((tls_model("initial-exec")));
 
-static struct room *room; /* constant while trace_on */
-static pthread_key_t key; /* its value: the thread's ring */
-static bool elsewhere;    /* constant, too: this process has run the program again */
+static struct room *room;        /* constant while trace_on */
+static pthread_key_t key;        /* its value: the thread's ring */
+static bool elsewhere;           /* constant, too: this process has run the program again, */
+static struct image_place image; /* and it is there */
 
 void room_ring(struct room *its)
 {
@@ -69,6 +71,8 @@ int trace_use(struct room *its, bool other_addresses)
 {
     room = its;
     elsewhere = other_addresses;
+    if (elsewhere)
+        image = image_of_program();
     return -pthread_key_create(&key, leave_ring);
 }
 
@@ -170,7 +174,6 @@ static bool claim(struct pen *pen)
         return false;
     }
     ring->thread = (uint32_t)gettid();
-    ring->elsewhere = elsewhere;
     *pen = (struct pen){ .ring = ring,
                          .records = room->records[ring - room->rings],
                          .tick = tick - 1, /* so that the budget is a new one */
@@ -306,11 +309,23 @@ static void end(const struct trace_span *span, const struct record *what)
 
 /* ---- the door (park/trace.h) */
 
+/* A function's address in the program, if that can be said. */
+static uint64_t address_of(weft_fn *fn, bool *ret_elsewhere)
+{
+    uint64_t address = (uintptr_t)fn;
+    bool known = elsewhere && room->image && address >= image.begin && address < image.end;
+    *ret_elsewhere = elsewhere && !known;
+    return known ? address - image.begin + room->image : address;
+}
+
 static struct record describe_call(weft_fn *fn, const weft_call *call)
 {
+    bool other;
+    uint64_t address = address_of(fn, &other);
     return (struct record){ .worker = RECORD_NOBODY,
-                            .attempt = (uint16_t)call->attempt,
-                            .span = { .what = (uintptr_t)fn, .index = call->index } };
+                            .attempt = (uint8_t)call->attempt,
+                            .elsewhere = other,
+                            .span = { .what = address, .index = call->index } };
 }
 
 static struct record describe_wait(unsigned flags, const void *object)

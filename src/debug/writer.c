@@ -58,7 +58,6 @@ static struct author author_of(const struct ring *ring)
     return (struct author){ .process = load_relaxed(&ring->owner), /* relaxed: it is not free */
                             .thread = ring->thread,
                             .program = load_relaxed(&room->program_id), /* relaxed: any will do */
-                            .elsewhere = ring->elsewhere,
                             .base_ns = room->began_ns };
 }
 

@@ -200,6 +200,21 @@ static bool any_shared(const struct park_node *nodes, size_t n)
     return false;
 }
 
+/* What a wait that was decided so returns, but for its node. */
+static int status_of(uint32_t decision)
+{
+    switch (decision & STRAND_DECISION_MASK) {
+    case STRAND_CHANGED:
+        return -EAGAIN;
+    case STRAND_CANCELLED:
+        return -ECANCELED;
+    case STRAND_TIMED_OUT:
+        return -ETIMEDOUT;
+    default:
+        return 0;
+    }
+}
+
 static void go_to_sleep(struct strand *self, struct park_node *nodes, size_t n,
                         weft_deadline deadline, unsigned flags)
 {
@@ -210,7 +225,9 @@ static void go_to_sleep(struct strand *self, struct park_node *nodes, size_t n,
         self->ops->sleep_shared(self, nodes, n, deadline);
     else
         self->ops->sleep(self, deadline);
-    trace_end_wait(&span, flags, object, 0);
+    /* acquire: pairs with the release in the decider's swap */
+    if (__builtin_expect(span.state != TRACE_UNSEEN, 0))
+        trace_wait_ended(&span, flags, object, status_of(load_acquire(&self->decision)));
 }
 
 int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
