@@ -27,6 +27,7 @@
  *   file.h       files, read and written at offsets
  *   child.h      other programs, started, talked to, waited for
  *   signal.h     signals as items of a queue
+ *   trace.h      a picture of what all strands did when
  *
  * Rules that hold everywhere:
  *
@@ -73,5 +74,6 @@
 #include <weft/file.h>
 #include <weft/child.h>
 #include <weft/signal.h>
+#include <weft/trace.h>
 
 #endif

@@ -200,6 +200,36 @@ static bool any_shared(const struct park_node *nodes, size_t n)
     return false;
 }
 
+/* What a wait that was decided so returns, but for its node. */
+static int status_of(uint32_t decision)
+{
+    switch (decision & STRAND_DECISION_MASK) {
+    case STRAND_CHANGED:
+        return -EAGAIN;
+    case STRAND_CANCELLED:
+        return -ECANCELED;
+    case STRAND_TIMED_OUT:
+        return -ETIMEDOUT;
+    default:
+        return 0;
+    }
+}
+
+static void go_to_sleep(struct strand *self, struct park_node *nodes, size_t n,
+                        weft_deadline deadline, unsigned flags)
+{
+    const void *object = n ? nodes[0].word : NULL;
+    struct trace_span span;
+    trace_begin_wait(&span, flags, object);
+    if (any_shared(nodes, n))
+        self->ops->sleep_shared(self, nodes, n, deadline);
+    else
+        self->ops->sleep(self, deadline);
+    /* acquire: pairs with the release in the decider's swap */
+    if (__builtin_expect(span.state != TRACE_UNSEEN, 0))
+        trace_wait_ended(&span, flags, object, status_of(load_acquire(&self->decision)));
+}
+
 int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
                    void (*then)(void *ctx), void *ctx)
 {
@@ -221,10 +251,7 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
             then(ctx);
         if (!(flags & PARK_KEEPS))
             hold_let_go(self, &away);
-        if (any_shared(nodes, queued))
-            self->ops->sleep_shared(self, nodes, queued, deadline);
-        else
-            self->ops->sleep(self, deadline);
+        go_to_sleep(self, nodes, queued, deadline, flags);
     }
     for (size_t i = 0; i < queued; i++)
         /* relaxed: this strand knows that it is decided */

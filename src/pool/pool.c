@@ -95,7 +95,8 @@ static weft_future *take(struct worker *worker)
 {
     weft_pool *pool = worker->pool;
     struct taking taking = { .worker = worker };
-    (void)signal_wait(&pool->work, attempt_take, &taking, WEFT_FOREVER, PARK_SHIELDED);
+    (void)signal_wait(&pool->work, attempt_take, &taking, WEFT_FOREVER,
+                      PARK_SHIELDED | PARK_FOR_POOL_WORK);
     if (taking.future)
         signal_raise(&pool->room, 1);
     return taking.future;
@@ -256,7 +257,7 @@ static int make_room(weft_pool *pool, weft_deadline deadline)
     weft_lock_lock(&pool->lock);
     bool full = pool->queued >= pool->options.backlog_max && !pool->closing && pool->usable;
     weft_lock_release(&pool->lock);
-    int rc = full ? park_wait(&node, 1, deadline, 0) : 0;
+    int rc = full ? park_wait(&node, 1, deadline, PARK_FOR_POOL_ROOM) : 0;
     return rc < 0 && rc != -EAGAIN ? rc : 0;
 }
 
@@ -539,7 +540,8 @@ void weft_pool_close(weft_pool *pool)
     if (pool->kind != WEFT_SERIAL && !pool->crew)
         join_workers(pool);
     /* For calls that another strand is running (kind serial) or just cancelling. */
-    (void)signal_wait(&pool->drained, attempt_drained, pool, WEFT_FOREVER, PARK_SHIELDED);
+    (void)signal_wait(&pool->drained, attempt_drained, pool, WEFT_FOREVER,
+                      PARK_SHIELDED | PARK_FOR_POOL_CLOSE);
     if (pool->kind == WEFT_SERIAL)
         pool_serial_close(pool);
     if (pool->crew)

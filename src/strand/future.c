@@ -22,6 +22,7 @@
 
 #include "strand/future.h"
 #include "base/clock.h"
+#include "park/trace.h"
 #include "strand/options.h"
 #include "sync/event.h"
 
@@ -263,8 +264,14 @@ int future_run_fn(weft_future *future)
 {
     struct strand *self = strand_self();
     uint32_t holds = self->holds;
+    struct trace_span span;
+    trace_begin_call(&span, future->fn, &future->call.pub);
     int status = future->fn(&future->call.pub);
-    return self->holds > holds ? call_abandoned(&future->call, self, holds, status) : status;
+    if (self->holds > holds)
+        status = call_abandoned(&future->call, self, holds, status);
+    trace_end_call(&span, future->fn, &future->call.pub,
+                   self->worker_of ? (int64_t)future->outcome.worker : -1, status);
+    return status;
 }
 
 void future_call(weft_future *future)
@@ -335,7 +342,7 @@ static int wait_for_end(weft_future *future, weft_deadline deadline)
         if (rc != -EAGAIN)
             return rc;
     }
-    return weft_event_wait(&future->ended, deadline);
+    return event_wait(&future->ended, deadline, PARK_FOR_FUTURE);
 }
 
 int weft_future_wait(weft_future *future, weft_deadline deadline)

@@ -195,5 +195,6 @@ static int attempt_gone(void *ctx)
 
 void task_set_join(struct task_set *set)
 {
-    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER, PARK_SHIELDED);
+    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER,
+                      PARK_SHIELDED | PARK_FOR_STRANDS);
 }

@@ -112,7 +112,8 @@ static int spin_or_park(struct gil_waiter *waiter, int64_t spin_ns, weft_deadlin
     }
     waiter->state = GIL_PARKED;
     waiter->locked = true;
-    int rc = park_wait_then(&waiter->node, 1, deadline, flags | PARK_KEEPS, now_parked, waiter);
+    int rc = park_wait_then(&waiter->node, 1, deadline, flags | PARK_KEEPS | PARK_FOR_GIL,
+                            now_parked, waiter);
     if (rc == 0)
         return 0;
     if (!waiter->locked)

@@ -188,7 +188,7 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     attempt->node.retries = true;
     if (!attempt->node.since_ns)
         attempt->node.since_ns = weft_now();
-    int rc = sleep(attempt, deadline, flags);
+    int rc = sleep(attempt, deadline, flags | PARK_FOR_LOCK);
     if (rc < 0)
         return rc == -EAGAIN ? 0 : rc;
     if (attempt->node.token == TOKEN_HANDED_OVER)

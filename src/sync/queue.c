@@ -185,7 +185,8 @@ static int wait_in(weft_queue *queue, bool get, weft_deadline deadline, struct h
     struct wait wait = { .queue = queue, .away = away };
     struct park_node node;
     queue_wait_for(queue, get, &node);
-    int rc = park_wait_then(&node, 1, deadline, 0, release, &wait);
+    unsigned purpose = get ? PARK_FOR_QUEUE_GET : PARK_FOR_QUEUE_PUT;
+    int rc = park_wait_then(&node, 1, deadline, purpose, release, &wait);
     if (rc == 0)
         return 0;
     if (wait.released)
@@ -296,7 +297,7 @@ int weft_queue_join(weft_queue *queue, weft_deadline deadline)
 {
     if (is_shared(queue))
         return shared_queue_join(shared(queue), deadline);
-    return signal_wait(&queue->all_done, attempt_join, queue, deadline, 0);
+    return signal_wait(&queue->all_done, attempt_join, queue, deadline, PARK_FOR_QUEUE_JOIN);
 }
 
 size_t weft_queue_count(const weft_queue *queue)

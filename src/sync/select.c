@@ -258,7 +258,7 @@ static int settle(const struct round *round, int woken)
 static int park(struct round *round, weft_deadline deadline)
 {
     join_queues(round);
-    int rc = park_wait_then(round->nodes, round->n, deadline, 0, now_asleep, round);
+    int rc = park_wait_then(round->nodes, round->n, deadline, PARK_FOR_SELECT, now_asleep, round);
     leave_queues(round);
     if (round->locked)
         unlock_all(round);
