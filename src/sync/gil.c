@@ -277,8 +277,8 @@ static void take_turns(struct gil *gil, struct strand *self)
     if (!gone)
         return;
     (void)wait_for_grant(&waiter, lent ? SPIN_LENT_NS : SPIN_NS, WEFT_FOREVER, PARK_SHIELDED);
-    if (lent)
-        store_relaxed(&gil->back_ns, weft_now()); /* relaxed: for whoever has the guard next */
+    if (lent) /* relaxed: for whoever has the guard next. It may have taken long to wake */
+        store_relaxed(&gil->late_ns, weft_now() - waiter.granted_ns);
 }
 
 /* Where it stands on the strand's list, it will stand again. */

@@ -43,8 +43,8 @@ struct gil {
     struct list briefs;         /* the brief ones among them, in the order of their coming; zero */
     struct gil_waiter *lender;  /* NULL: it is not lent */
     int64_t lent_ns;            /* since when it is */
-    int64_t back_ns;            /* atomic: since when the lender has it again; 0: not yet */
-    int64_t turn_ns;            /* when the present turn began */
+    int64_t late_ns;  /* atomic: how long after the last loan its lender went on; the lender says */
+    int64_t turn_ns;  /* when the present turn began */
     int64_t since_ns; /* when its holder got it, or from when somebody waited; 0: nobody waits */
     int64_t due_ns;   /* when the holder has to look at what is here; atomic, read without guard */
     int64_t credit_ns, credit_at_ns; /* the credit at that time */
@@ -63,8 +63,9 @@ struct gil_waiter {
     struct gil *gil;       /* constant, as are the next two */
     struct strand *strand;
     int64_t since_ns;
-    uint32_t state; /* atomic: a strand that spins looks without the guard */
-    bool locked;    /* its strand's: it holds the guard */
+    int64_t granted_ns; /* when it was granted */
+    uint32_t state;     /* atomic: a strand that spins looks without the guard */
+    bool locked;        /* its strand's: it holds the guard */
 };
 
 static inline struct gil *gil_of(const weft_gil *gil)

@@ -67,23 +67,17 @@ static int64_t credit(const struct gil *gil, int64_t now)
         ns = most;
     if (gil->lender)
         ns -= now - gil->lent_ns;
-    return ns;
+    return ns - load_relaxed(&gil->late_ns); /* relaxed: seen late, it counts later */
 }
 
-/*
- * A lender has it again since some time, which it says itself, as it may have taken long to wake:
- * its loan is paid. Whoever next has the guard does this.
- */
-static void settle(struct gil *gil)
+/* A loan is over. */
+static void settle(struct gil *gil, int64_t now)
 {
-    int64_t back_ns = load_relaxed(&gil->back_ns); /* relaxed: seen late, the loan is longer */
-    if (!back_ns)
-        return;
-    int64_t ns = credit(gil, back_ns), least = -interval(gil);
+    int64_t ns = credit(gil, now), least = -interval(gil);
     gil->credit_ns = ns > least ? ns : least; /* one who blocked while it had it: not all pay */
-    gil->credit_at_ns = back_ns;
+    gil->credit_at_ns = now;
     gil->lender = NULL;
-    store_relaxed(&gil->back_ns, 0); /* relaxed: guarded, and the lender's time is over */
+    store_relaxed(&gil->late_ns, 0); /* relaxed: the lender writes it when it is back */
 }
 
 /* Whether it may be lent; if not, *ret_again says when to look again. */
@@ -128,7 +122,6 @@ static void add(struct gil *gil, struct gil_waiter *waiter, bool first)
 
 void gil_queue(struct gil *gil, struct gil_waiter *waiter)
 {
-    settle(gil);
     if (!gil->since_ns)
         gil->since_ns = gil->turn_ns = waiter->since_ns;
     add(gil, waiter, false);
@@ -146,7 +139,6 @@ static void take_out(struct gil_waiter *waiter)
 
 void gil_take_free(struct gil *gil, struct strand *strand, int64_t now)
 {
-    settle(gil);
     gil->since_ns = gil->turn_ns = now;
     store_relaxed(&gil->word, gil_word_of(strand)); /* relaxed: the next does it */
     announce(gil, now);
@@ -154,7 +146,6 @@ void gil_take_free(struct gil *gil, struct strand *strand, int64_t now)
 
 void gil_unqueue(struct gil *gil, struct gil_waiter *waiter, int64_t now)
 {
-    settle(gil);
     take_out(waiter);
     announce(gil, now);
 }
@@ -177,8 +168,10 @@ static bool grant(struct gil *gil, struct gil_waiter *waiter, int64_t now, struc
     if (now - waiter->since_ns > gil->counts.longest_wait_ns)
         gil->counts.longest_wait_ns = now - waiter->since_ns;
     gil->counts.switches++;
-    gil->since_ns = now;
-    if (!gil->lender)
+    gil->since_ns = waiter->granted_ns = now;
+    if (waiter == gil->lender)
+        settle(gil, now);
+    else if (!gil->lender)
         gil->turn_ns = now;
     store_relaxed(&gil->looks, 0); /* relaxed: the holder's, as in gil_plan() */
     gil->looks_plan = 0;
@@ -218,7 +211,6 @@ static bool grant_brief(struct gil *gil, int64_t now, struct list *ret_resumed)
 void gil_pass_on(struct gil *gil, struct strand *holder, int64_t now, struct list *ret_resumed)
 {
     int64_t again;
-    settle(gil);
     int64_t held_ns = now - (gil->lender ? gil->since_ns : gil->turn_ns);
     if (gil->since_ns)
         holder->lingers = held_ns > brief_ns(gil);
@@ -273,7 +265,6 @@ bool gil_take_turns(struct gil *gil, struct gil_waiter *holder, int64_t now,
                     struct list *ret_resumed)
 {
     int64_t again;
-    settle(gil);
     if (is_over(gil, now)) {
         end_turn(gil, holder, now, ret_resumed);
         return true;
