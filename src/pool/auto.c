@@ -139,6 +139,19 @@ void auto_queued(weft_pool *pool)
         signal_raise(&pool->pilot->attention, 1);
 }
 
+bool auto_is_over(const weft_pool *pool)
+{
+    return pool->closing && !pool->queued;
+}
+
+void auto_unqueued(weft_pool *pool)
+{
+    if (!pool->pilot || !auto_is_over(pool))
+        return;
+    signal_raise(&pool->pilot->attention, UINT32_MAX);
+    signal_raise(&pool->pilot->over, UINT32_MAX);
+}
+
 /* As a pool of processes, one for each CPU. */
 static int open_processes(weft_pool *pool)
 {
@@ -175,12 +188,9 @@ int auto_open(weft_pool *pool)
     return rc;
 }
 
-/* The pool is closing. Others may still submit, and are refused. */
 void auto_stop(weft_pool *pool)
 {
     struct pilot *pilot = pool->pilot;
-    signal_raise(&pilot->attention, UINT32_MAX);
-    signal_raise(&pilot->closing, UINT32_MAX);
     thread_set_join(&pilot->thread);
     weft_pool_close(pilot->processes);
 }

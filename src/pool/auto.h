@@ -48,7 +48,7 @@ struct pilot {
     char name[32];            /* constant, its name */
     struct signal attention;  /* raised under the pool's lock: there is more to do than `base`
                                  workers can, or the pool is closing */
-    struct signal closing;    /* raised: the pool is closing */
+    struct signal over;       /* raised under it: there will be nothing more to decide */
 
     uint32_t base;     /* constant: workers at the beginning, and at least */
     bool preset;       /* constant: options.workers is AUTO_WORKERS, as the program has not said */
@@ -111,8 +111,12 @@ void auto_worker_given_up(struct worker *worker);
 void auto_call_begins(struct worker *worker);
 void auto_call_ends(struct worker *worker);
 
-/* Something was queued. Under the lock. */
+/* Something was queued, or taken out of the queue, or the pool is closing. Under the lock. */
 void auto_queued(weft_pool *pool);
+void auto_unqueued(weft_pool *pool);
+
+/* Whether the pool is closing and nothing is queued. Under the lock. */
+bool auto_is_over(const weft_pool *pool);
 
 /* ---- auto_sample.c, for the pilot */
 

@@ -6,7 +6,8 @@
  *
  * It sleeps without a timer while no more calls are running or queued than the first workers can
  * run, and there are no others: whoever queues one more wakes it (auto_queued()). While it is
- * awake nobody need.
+ * awake nobody need. It ends when the pool is closing and nothing is queued: until then the calls
+ * that are left may wait for each other, and need as many workers as ever.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -56,7 +57,7 @@ static struct worker *next_to_start(weft_pool *pool)
 {
     struct worker *worker = NULL;
     weft_lock_lock(&pool->lock);
-    bool may = !pool->closing && pool->usable;
+    bool may = !auto_is_over(pool) && pool->usable;
     for (uint32_t i = 0; may && !worker && i < pool->pilot->bound; i++) {
         if (pool->workers[i].gauge.state != GAUGE_NONE)
             continue;
@@ -159,22 +160,22 @@ static void go_on(weft_pool *pool)
 
 /* ---- sleeping */
 
-static bool is_closing(weft_pool *pool)
+static bool is_over(weft_pool *pool)
 {
     weft_lock_lock(&pool->lock);
-    bool closing = pool->closing;
+    bool over = auto_is_over(pool);
     weft_lock_release(&pool->lock);
-    return closing;
+    return over;
 }
 
-static int attempt_closing(void *pool)
+static int attempt_over(void *pool)
 {
-    return is_closing(pool) ? 0 : -EAGAIN;
+    return is_over(pool) ? 0 : -EAGAIN;
 }
 
 static int attempt_attention(void *pool)
 {
-    return auto_needs_pilot(pool) || is_closing(pool) ? 0 : -EAGAIN;
+    return auto_needs_pilot(pool) || is_over(pool) ? 0 : -EAGAIN;
 }
 
 void auto_pilot_main(void *ctx)
@@ -189,7 +190,7 @@ void auto_pilot_main(void *ctx)
         pilot->limits_ns = 0;
         do {
             weft_deadline end = weft_after(pilot->state.window_ns);
-            if (signal_wait(&pilot->closing, attempt_closing, pool, end, PARK_SHIELDED) == 0)
+            if (signal_wait(&pilot->over, attempt_over, pool, end, PARK_SHIELDED) == 0)
                 return;
             go_on(pool);
         } while (auto_needs_pilot(pool));

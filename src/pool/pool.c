@@ -34,6 +34,7 @@ static weft_future *pop(weft_pool *pool)
     if (!link)
         return NULL;
     pool->queued--;
+    auto_unqueued(pool);
     return CONTAINER(link, weft_future, queue_link);
 }
 
@@ -202,6 +203,7 @@ static bool unqueue(weft_pool *pool, weft_future *future)
     if (queued) {
         list_remove(&future->queue_link);
         pool->queued--;
+        auto_unqueued(pool);
     }
     weft_lock_release(&pool->lock);
     if (queued)
@@ -485,6 +487,7 @@ static void stop(weft_pool *pool, bool terminate)
     weft_lock_lock(&pool->lock);
     pool->closing = true;
     pool->terminated |= terminate;
+    auto_unqueued(pool);
     weft_lock_release(&pool->lock);
     signal_raise(&pool->work, UINT32_MAX);
     signal_raise(&pool->room, UINT32_MAX);
