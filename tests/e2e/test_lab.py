@@ -68,6 +68,12 @@ def test_rows_are_plausible(results):
         assert row["cpus"] >= 0
         assert 0 <= row["waiting"] <= 1
         assert row["workers"] in (1, 2)
+        if row["workers"] > 1:
+            assert row["call_waits"] is None
+        elif row["load"] == "cpu":
+            assert row["call_waits"] == 0
+        else:
+            assert 0 < row["call_waits"] < 1
         assert (row["explain"] is not None) == (row["kind"] == "auto")
 
 
