@@ -29,7 +29,7 @@
 enum {
     RUNS_MAX = 40,   /* of a configuration; more change nothing */
     RUNS_FIRST = 1,  /* in the first visit */
-    RUNS_LATER = 3,  /* in each other, at most */
+    RUNS_LATER = 2,  /* in each other, at most */
     ROUNDS_SURE = 2, /* in which everything is visited, if there is time */
     WAVES_MAX = 4096,
 };
@@ -128,7 +128,7 @@ static int64_t between(int64_t ns, int64_t least, int64_t most)
 
 static void plan(struct survey *survey, int64_t time_ns)
 {
-    int64_t runs = (int64_t)survey->count * (RUNS_FIRST + RUNS_LATER + 1);
+    int64_t runs = (int64_t)survey->count * (RUNS_FIRST + 2 * RUNS_LATER);
 
     survey->slice_ns = between(time_ns / (runs > 0 ? runs : 1), SLICE_MIN_NS, SLICE_MAX_NS);
     survey->settle_ns = between(time_ns / 80, SETTLE_MIN_NS, SETTLE_MAX_NS);
