@@ -17,14 +17,12 @@ struct bar {
 
 static void draw_bar(FILE *to, const struct lab_race *race, const struct bar *bar, int y)
 {
-    char counted[HTML_NUMBER_BYTES], lost[HTML_NUMBER_BYTES], ns[HTML_NUMBER_BYTES];
+    char counted[HTML_NUMBER_BYTES], ns[HTML_NUMBER_BYTES];
     uint64_t missing = race->expected > bar->counted ? race->expected - bar->counted : 0;
     double kept = 100 * (double)bar->counted / (double)race->expected;
 
     html(to, "<text class=\"name\" x=\"0\" y=\"%d\">%s: %s", y + 12, bar->name,
          html_count(counted, bar->counted));
-    if (missing > 0)
-        html(to, ", %s lost", html_count(lost, missing));
     html(to, "</text><text x=\"100%%\" y=\"%d\" text-anchor=\"end\">%s ns each</text>\n", y + 12,
          html_number(ns, bar->ns));
     html(to, "<rect class=\"kept %s\" y=\"%d\" width=\"%.2f%%\" height=\"%d\" rx=\"2\"/>\n",
