@@ -266,6 +266,7 @@ static void settle(struct command_round *round, const struct account *before)
     round->preempted = (double)(now.usage.ru_nivcsw - was->ru_nivcsw);
     round->cpu_pressure_s = now.cpu_pressure_s - before->cpu_pressure_s;
     round->io_pressure_s = now.io_pressure_s - before->io_pressure_s;
+    /* At least this program's own: that is what a child begins with. */
     round->memory_bytes = (uint64_t)now.usage.ru_maxrss * 1024;
 }
 
