@@ -187,7 +187,7 @@ static void note_worker(struct crew *crew, int64_t begin_ns, int64_t end_ns)
 static int work_with(weft_call *call, struct crew *crew, struct command_child *child)
 {
     struct turn turn;
-    struct command_end end;
+    struct command_end end = { 0 };
     int64_t begin_ns = 0;
     int rc = 0;
 
