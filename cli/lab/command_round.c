@@ -187,7 +187,7 @@ static void note_worker(struct crew *crew, int64_t begin_ns, int64_t end_ns)
 static int work_with(weft_call *call, struct crew *crew, struct command_child *child)
 {
     struct turn turn;
-    struct command_end end;
+    struct command_end end = { 0 };
     int64_t begin_ns = 0;
     int rc = 0;
 
@@ -266,6 +266,7 @@ static void settle(struct command_round *round, const struct account *before)
     round->preempted = (double)(now.usage.ru_nivcsw - was->ru_nivcsw);
     round->cpu_pressure_s = now.cpu_pressure_s - before->cpu_pressure_s;
     round->io_pressure_s = now.io_pressure_s - before->io_pressure_s;
+    /* At least this program's own: that is what a child begins with. */
     round->memory_bytes = (uint64_t)now.usage.ru_maxrss * 1024;
 }
 

@@ -8,8 +8,9 @@
  *
  * It is over when the intervals of the degrees that matter are tight, when time is, or when all
  * inputs have been used and each of these degrees has its three rounds. Rounds are kept so small
- * that the inputs last for that; only if there are too few are they used again, and if runs then
- * fail that did not before, the search is over at once: such a command cannot be repeated.
+ * that the inputs last for that. Only if there are too few are they used again, and not for degrees
+ * beyond four times the CPUs; if runs then fail that did not before, the search is over at once:
+ * such a command cannot be repeated.
  *
  * Nothing is tried that might harm the machine: no more at once than there is memory for, by the
  * largest run until then, nor than inputs or descriptors. */
@@ -99,14 +100,33 @@ static struct command_degree degree_of(const struct command_tally *tally)
     };
 }
 
-/* How many inputs have not been used yet; UINT64_MAX: the command needs none. */
-static uint64_t fresh_inputs(const struct command_search *search)
+/* Whether a round is worth using inputs again, if there are no others: where the answer is sought
+ * first, or where it was asked for. */
+static bool may_repeat(const struct command_search *search, uint32_t jobs)
+{
+    return search->list != NULL || jobs < 2 * BEYOND_CPUS * search->cpus;
+}
+
+/* How many inputs there are for each round, if all are to be enough; one is for warming up. */
+static uint64_t even_share(const struct command_search *search)
+{
+    return (search->work.inputs->count - 1) / (ROUNDS_MIN * search->planned);
+}
+
+/* How many inputs that have not been used yet there are for a degree; UINT64_MAX: the command needs
+ * none. Those that are tried beyond need leave enough for the first, to which all are compared. */
+static uint64_t fresh_inputs(const struct command_search *search, uint32_t jobs)
 {
     size_t count = search->work.inputs->count;
+    size_t rounds = search->count > 0 ? search->tallies[0].rounds : 0;
 
     if (count == 0)
         return UINT64_MAX;
-    return search->work.given < count ? count - search->work.given : 0;
+    uint64_t fresh = search->work.given < count ? count - search->work.given : 0;
+    uint64_t kept = rounds < ROUNDS_MIN ? (ROUNDS_MIN - rounds) * even_share(search) : 0;
+    if (may_repeat(search, jobs))
+        return fresh;
+    return fresh > kept ? fresh - kept : 0;
 }
 
 static bool fits(const struct command_search *search, double run_s)
@@ -157,12 +177,11 @@ static void skip(struct command_search *search, uint32_t jobs, const char *forma
 /* How many runs a round may have, so that the inputs last. */
 static uint64_t share_of_inputs(const struct command_search *search, uint32_t jobs)
 {
-    size_t inputs = search->work.inputs->count;
-    uint64_t fresh = fresh_inputs(search);
+    uint64_t fresh = fresh_inputs(search, jobs);
 
-    if (inputs == 0)
+    if (search->work.inputs->count == 0)
         return UINT64_MAX;
-    uint64_t share = (inputs - 1) / (ROUNDS_MIN * search->planned); /* one is for warming up */
+    uint64_t share = even_share(search);
     if (share < 2 * (uint64_t)jobs)
         share = 2 * (uint64_t)jobs;
     return fresh >= jobs && fresh < share ? fresh : share;
@@ -284,6 +303,8 @@ static bool possible(struct command_search *search, uint32_t jobs)
     if (inputs > 0 && jobs > inputs)
         skip(search, jobs, "there %s only %zu input%s", inputs == 1 ? "is" : "are", inputs,
              inputs == 1 ? "" : "s");
+    else if (!may_repeat(search, jobs) && fresh_inputs(search, jobs) < jobs)
+        skip(search, jobs, "too few inputs are left that have not been used");
     else if (jobs > 1 && memory > MEMORY_SHARE * (double)available_bytes())
         skip(search, jobs, "a run takes up to %" PRIu64 " MiB of memory, which leaves too little",
              search->memory_bytes >> 20);
@@ -358,8 +379,10 @@ static bool needs_more(const struct command_search *search, size_t i)
 
     if (!matters(search, i) || degree->rounds == COMMAND_ROUNDS_MAX)
         return false;
-    return degree->rounds < ROUNDS_MIN ||
-           (fresh_inputs(search) >= degree->jobs && !interval_tight(&rate, degree->rounds, TIGHT));
+    if (degree->rounds < ROUNDS_MIN && may_repeat(search, degree->jobs))
+        return true;
+    return fresh_inputs(search, degree->jobs) >= degree->jobs &&
+           !(degree->rounds >= ROUNDS_MIN && interval_tight(&rate, degree->rounds, TIGHT));
 }
 
 /* One more round at each degree that needs it. */

@@ -163,6 +163,10 @@ static bool take_operands(const struct options *options, struct lab_settings *s,
         options_complain(options, "no command after --");
         return false;
     }
+    if (first == argc && s->input != NULL) {
+        options_complain(options, "-i %s: needs a command, after --", s->input);
+        return false;
+    }
     s->command = first < argc ? argv + first : NULL;
     return true;
 }
@@ -176,7 +180,6 @@ static bool check_mode(const struct options *options, const struct lab_settings 
         const char *name;
         bool given, for_command;
     } only[] = {
-        { "-i", s->input != NULL, true },
         { "-0", s->nul_separated, true },
         { "-n", s->sample > 0, true },
         { "-o", s->output != NULL, true },
@@ -230,7 +233,7 @@ enum options_result lab_settings_parse(int argc, char **argv, struct lab_setting
         { 0, "kinds", "LIST", "what runs them", OPTION_STRING, .to.text = &raw.kinds },
         { 'j', "workers", "LIST",
           "how many run them at once; if not given 1,2,4,8,16,64, for computing not beyond four "
-          "times the CPUs",
+          "times the CPUs; with a command: as many as gain something",
           OPTION_STRING, .to.text = &raw.workers },
         { 0, "gil", "WHICH", "under a global interpreter lock: both, with or without it",
           OPTION_CHOICE, .to.choice = &raw.gil, .choices = gils },
@@ -243,12 +246,14 @@ enum options_result lab_settings_parse(int argc, char **argv, struct lab_setting
           .to.text = &s->html },
         { 'i', "input", "FILE", "with a command: a line of FILE for each run; -: standard input",
           OPTION_STRING, .to.text = &s->input },
-        { '0', "null", NULL, "inputs end with a NUL byte, not with a newline", OPTION_FLAG,
-          .to.flag = &s->nul_separated },
-        { 'n', "sample", "N", "use at most N of the inputs, chosen by chance; 100000 if not given",
+        { '0', "null", NULL, "with a command: inputs end with a NUL byte, not with a newline",
+          OPTION_FLAG, .to.flag = &s->nul_separated },
+        { 'n', "sample", "N",
+          "with a command: use at most N of the inputs, chosen by chance; 100000 if not given",
           OPTION_COUNT, .to.count = &s->sample, .min = 1, .max = 10000000 },
         { 'o', "output", "DIR",
-          "save what runs write in DIR, which is made if it is missing, as LINE.out and LINE.err",
+          "with a command: save what runs write in DIR, which is made if it is missing, as "
+          "LINE.out and LINE.err",
           OPTION_STRING, .to.text = &s->output },
         { 'q', "quiet", NULL, "no progress", OPTION_FLAG, .to.flag = &s->quiet },
     };

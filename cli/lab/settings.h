@@ -28,7 +28,7 @@ struct lab_settings {
     bool nul_separated;
     uint64_t sample;    /* how many inputs, at most; 0: not given */
     const char *output; /* the directory for its output; NULL: not given */
-    char **command;    /* ends with NULL, at least one word; NULL: no command was given */
+    char **command;     /* ends with NULL, at least one word; NULL: no command was given */
 };
 
 /* Reads the command line. Returns OPTIONS_RUN with *s filled in, whose strings belong to argv, or
