@@ -22,8 +22,9 @@ REASONS = {
 class Programs:
     """The small programs, found where meson put them."""
 
-    def __init__(self, build, source, quick):
+    def __init__(self, build, source, quick, base=None):
         self.bench = build / "bench"
+        self.base = base
         self.bench_source = source
         self.quick = quick
 

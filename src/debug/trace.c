@@ -162,7 +162,7 @@ static void write_process(struct pen *pen)
 }
 
 /* False: there is no ring for this thread. */
-static bool claim(struct pen *pen)
+__attribute__((noinline, cold)) static bool claim(struct pen *pen)
 {
     uint32_t tick = load_relaxed(&room->tick); /* relaxed: says nothing about other memory */
     struct ring *ring = pen->refused && pen->tick == tick ? NULL : take_ring();
@@ -216,7 +216,7 @@ static void write_open(struct pen *pen, const struct strand *self, const struct 
 }
 
 /* No more is recorded before the next tick: sees to it that there is one soon. */
-static void fold_on(void)
+__attribute__((noinline, cold)) static void fold_on(void)
 {
     if (load_relaxed(&room->hot)) /* relaxed: seen late, the tick comes late */
         return;
@@ -336,27 +336,27 @@ static struct record describe_wait(unsigned flags, const void *object)
                             .span = { .what = (uintptr_t)object } };
 }
 
-void trace_call_began(struct trace_span *span, weft_fn *fn, const weft_call *call)
+/*
+ * What is folded goes no further than may_begin() and may_end(). The rest is kept apart, so that
+ * these need no stack.
+ */
+__attribute__((noinline)) static void begin_call(struct trace_span *span, weft_fn *fn,
+                                                 const weft_call *call)
 {
-    if (!may_begin(span))
-        return;
     struct record what = describe_call(fn, call);
     begin(span, &what);
 }
 
-void trace_wait_began(struct trace_span *span, unsigned flags, const void *object)
+__attribute__((noinline)) static void begin_wait(struct trace_span *span, unsigned flags,
+                                                 const void *object)
 {
-    if (flags >> PARK_PURPOSE_SHIFT == PARK_FOR_ITSELF >> PARK_PURPOSE_SHIFT || !may_begin(span))
-        return;
     struct record what = describe_wait(flags, object);
     begin(span, &what);
 }
 
-void trace_call_ended(const struct trace_span *span, weft_fn *fn, const weft_call *call,
-                      int64_t worker, int status)
+__attribute__((noinline)) static void end_call(const struct trace_span *span, weft_fn *fn,
+                                               const weft_call *call, int64_t worker, int status)
 {
-    if (!may_end(span, false))
-        return;
     struct record what = describe_call(fn, call);
     if (worker < 0)
         worker = who_worker(strand_self());
@@ -366,11 +366,35 @@ void trace_call_ended(const struct trace_span *span, weft_fn *fn, const weft_cal
     end(span, &what);
 }
 
-void trace_wait_ended(const struct trace_span *span, unsigned flags, const void *object, int status)
+__attribute__((noinline)) static void end_wait(const struct trace_span *span, unsigned flags,
+                                               const void *object, int status)
 {
-    if (!may_end(span, true))
-        return;
     struct record what = describe_wait(flags, object);
     what.status = status;
     end(span, &what);
+}
+
+void trace_call_began(struct trace_span *span, weft_fn *fn, const weft_call *call)
+{
+    if (may_begin(span))
+        begin_call(span, fn, call);
+}
+
+void trace_wait_began(struct trace_span *span, unsigned flags, const void *object)
+{
+    if (flags >> PARK_PURPOSE_SHIFT != PARK_FOR_ITSELF >> PARK_PURPOSE_SHIFT && may_begin(span))
+        begin_wait(span, flags, object);
+}
+
+void trace_call_ended(const struct trace_span *span, weft_fn *fn, const weft_call *call,
+                      int64_t worker, int status)
+{
+    if (may_end(span, false))
+        end_call(span, fn, call, worker, status);
+}
+
+void trace_wait_ended(const struct trace_span *span, unsigned flags, const void *object, int status)
+{
+    if (may_end(span, true))
+        end_wait(span, flags, object, status);
 }
