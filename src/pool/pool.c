@@ -21,9 +21,11 @@
 #include <stdlib.h>
 
 #include "base/cpus.h"
+#include "pool/backlog.h"
 #include "pool/crew.h"
 #include "pool/pool.h"
 #include "strand/self.h"
+#include "task/task.h"
 
 enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
 
@@ -70,23 +72,6 @@ void pool_fail(weft_future *future, const struct open_failure *failure)
         future_unref(future);
 }
 
-/* Takes the first future; NULL: none. Under the lock. */
-static weft_future *pop(weft_pool *pool)
-{
-    struct list *link = list_pop_front(&pool->queue);
-    if (!link)
-        return NULL;
-    pool->queued--;
-    return CONTAINER(link, weft_future, queue_link);
-}
-
-/* Under the lock. */
-static void push(weft_pool *pool, weft_future *future)
-{
-    list_push_back(&pool->queue, &future->queue_link);
-    pool->queued++;
-}
-
 /* Keeps note of what runs, for those who terminate the pool. Who does so before this note has not
  * found the future, neither in the queue nor here: then it is cancelled now. */
 void pool_run(struct worker *worker, weft_future *future)
@@ -108,32 +93,6 @@ void pool_run(struct worker *worker, weft_future *future)
     worker->running = running.outer;
     weft_lock_release(&pool->lock);
     future_unref(future);
-}
-
-struct taking {
-    weft_pool *pool;
-    weft_future *future; /* NULL: the pool is closing and nothing is left */
-};
-
-static int attempt_take(void *ctx)
-{
-    struct taking *taking = ctx;
-    weft_pool *pool = taking->pool;
-    weft_lock_lock(&pool->lock);
-    taking->future = pop(pool);
-    int rc = taking->future || pool->closing ? 0 : -EAGAIN;
-    weft_lock_release(&pool->lock);
-    return rc;
-}
-
-/* The next future, waiting for one; NULL: the pool is closing and nothing is left. */
-static weft_future *take(weft_pool *pool)
-{
-    struct taking taking = { .pool = pool };
-    (void)signal_wait(&pool->work, attempt_take, &taking, WEFT_FOREVER, PARK_SHIELDED);
-    if (taking.future)
-        signal_raise(&pool->room, 1);
-    return taking.future;
 }
 
 static bool is_closing(weft_pool *pool)
@@ -169,7 +128,7 @@ static void give_up(weft_pool *pool, const struct open_failure *failure)
     weft_lock_release(&pool->lock);
     while (last) {
         weft_lock_lock(&pool->lock);
-        weft_future *future = pop(pool);
+        weft_future *future = backlog_pop(pool);
         weft_lock_release(&pool->lock);
         if (!future)
             break;
@@ -192,7 +151,7 @@ static void worker_main(void *ctx)
     strand_self()->worker_of = worker;
     worker->middle = self_stack_middle();
     bool open = open_worker(worker, &failure);
-    for (weft_future *future; open && (future = take(pool));) {
+    for (weft_future *future; open && (future = backlog_take(pool));) {
         pool_run(worker, future);
         if (is_spent(worker)) {
             pool->backend->close(worker);
@@ -214,21 +173,6 @@ static struct worker *nesting_worker(weft_pool *pool)
     return worker && worker->pool == pool && pool->backend->nests ? worker : NULL;
 }
 
-/* Takes a future out of the queue. False: it is not there. */
-static bool unqueue(weft_pool *pool, weft_future *future)
-{
-    weft_lock_lock(&pool->lock);
-    bool queued = !list_empty(&future->queue_link);
-    if (queued) {
-        list_remove(&future->queue_link);
-        pool->queued--;
-    }
-    weft_lock_release(&pool->lock);
-    if (queued)
-        signal_raise(&pool->room, 1);
-    return queued;
-}
-
 /* Why a wait of the calling strand would end at once; 0: it would not. */
 static int why_not_wait(weft_deadline deadline)
 {
@@ -241,7 +185,7 @@ static bool help(struct runner *runner, weft_future *future, weft_deadline deadl
 {
     weft_pool *pool = (weft_pool *)runner;
     struct worker *worker = nesting_worker(pool);
-    if (!worker || why_not_wait(deadline) < 0 || !unqueue(pool, future))
+    if (!worker || why_not_wait(deadline) < 0 || !backlog_unqueue(pool, future))
         return false;
     pool_run_inside(worker, future);
     return true;
@@ -254,7 +198,7 @@ static void run_stranger(struct worker *worker)
     struct strand *self = strand_self();
     weft_scope *scope = self->scope;
     weft_lock_lock(&pool->lock);
-    weft_future *future = pop(pool);
+    weft_future *future = backlog_pop(pool);
     weft_lock_release(&pool->lock);
     self->scope = NULL;
     if (future)
@@ -288,8 +232,9 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
         weft_lock_lock(&pool->lock);
         bool closing = pool->closing, usable = pool->usable;
         bool room = pool->queued < pool->options.backlog_max;
+        struct places_wake wake = { .strand = NULL };
         if (!closing && usable && room)
-            push(pool, future);
+            wake = backlog_push(pool, future);
         weft_lock_release(&pool->lock);
         if (closing)
             return -EPIPE;
@@ -298,7 +243,7 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
             return 0;
         }
         if (room) {
-            signal_raise(&pool->work, 1);
+            backlog_announce(pool, wake);
             return 0;
         }
         int rc = make_room(pool, deadline);
@@ -309,15 +254,16 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
 
 int pool_requeue(weft_pool *pool, weft_future *future)
 {
+    struct places_wake wake = { .strand = NULL };
     weft_lock_lock(&pool->lock);
     bool closing = pool->closing, usable = pool->usable;
     if (!closing && usable)
-        push(pool, future);
+        wake = backlog_push(pool, future);
     weft_lock_release(&pool->lock);
     if (closing)
         return -EPIPE;
     if (usable)
-        signal_raise(&pool->work, 1);
+        backlog_announce(pool, wake);
     else
         pool_fail(future, &pool->failure);
     return 0;
@@ -326,7 +272,7 @@ int pool_requeue(weft_pool *pool, weft_future *future)
 static void forget(struct runner *runner, weft_future *future)
 {
     weft_pool *pool = (weft_pool *)runner;
-    if (unqueue(pool, future))
+    if (backlog_unqueue(pool, future))
         future_unref(future);
 }
 
@@ -357,10 +303,12 @@ static void on_ended(struct future_owner *owner, weft_future *future)
     pool_count_out(CONTAINER(owner, weft_pool, owner));
 }
 
-static int start_worker(weft_pool *pool, struct worker *worker)
+/* number: of the first worker's thread, if they are tasks. */
+static int start_worker(weft_pool *pool, struct worker *worker, uint32_t number)
 {
-    if (pool->kind == WEFT_TASKS)
-        return task_set_start(&pool->tasks, worker_main, worker);
+    if (pool->places)
+        return task_set_start(&pool->tasks, (number + worker->number) % task_workers(), worker_main,
+                              worker);
     return thread_start(&pool->threads, worker_main, worker);
 }
 
@@ -372,25 +320,42 @@ static void join_workers(weft_pool *pool)
         thread_set_join(&pool->threads);
 }
 
+static int open_places(weft_pool *pool)
+{
+    int rc = task_prepare();
+    if (rc < 0)
+        return rc;
+    pool->places = places_open();
+    return pool->places ? 0 : -ENOMEM;
+}
+
 /* Starts the workers; on failure none is left. */
 static int start_workers(weft_pool *pool)
 {
-    uint32_t n = pool->options.workers;
+    uint32_t n = pool->options.workers, first = 0;
+    int rc = pool->kind == WEFT_TASKS ? open_places(pool) : 0;
+    if (rc < 0)
+        return rc;
+    if (pool->places)
+        first = places_first(pool->places, n);
     pool->workers = calloc(n, sizeof *pool->workers);
-    if (!pool->workers)
+    if (!pool->workers) {
+        places_close(pool->places);
         return -ENOMEM;
+    }
     bool runs_calls = pool->kind == WEFT_THREADS; /* else it is not meant for these threads */
     thread_set_init(&pool->threads, pool->options.name, runs_calls ? pool->options.stack_bytes : 0);
     task_set_init(&pool->tasks, pool->options.name, pool->options.stack_bytes);
     pool->usable = n;
     for (uint32_t i = 0; i < n; i++) {
         pool->workers[i] = (struct worker){ .pool = pool, .number = i };
-        int rc = start_worker(pool, &pool->workers[i]);
+        rc = start_worker(pool, &pool->workers[i], first);
         if (rc == 0)
             continue;
         weft_pool_terminate(pool);
         join_workers(pool);
         free(pool->workers);
+        places_close(pool->places);
         return rc;
     }
     return 0;
@@ -498,6 +463,8 @@ static void stop(weft_pool *pool, bool terminate)
     pool->terminated |= terminate;
     weft_lock_release(&pool->lock);
     signal_raise(&pool->work, UINT32_MAX);
+    if (pool->places)
+        places_wake_all(pool->places);
     signal_raise(&pool->room, UINT32_MAX);
 }
 
@@ -511,7 +478,7 @@ void weft_pool_terminate(weft_pool *pool)
     stop(pool, true);
     for (;;) {
         weft_lock_lock(&pool->lock);
-        weft_future *future = pop(pool);
+        weft_future *future = backlog_pop(pool);
         weft_lock_release(&pool->lock);
         if (!future)
             break;
@@ -552,6 +519,7 @@ void weft_pool_close(weft_pool *pool)
     if (pool->crew)
         crew_free(pool->crew);
     free(pool->workers);
+    places_close(pool->places);
     options_free(&pool->options);
     free(pool);
 }
