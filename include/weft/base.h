@@ -49,6 +49,8 @@ const char *weft_strerror(int error);
  *                   memory is shared; what blocks the thread goes through weft_blocking()
  *   WEFT_PROCESSES  an operating-system process each: survives crashes, can be killed; needs
  *                   weft_init() at the top of main
+ *   WEFT_AUTO       threads or processes, and as many as the calls turn out to need: for pools
+ *                   (pool.h says how they choose)
  *
  * Numbers that are left out belong to kinds that later versions add.
  */
@@ -57,10 +59,11 @@ typedef enum weft_kind {
     WEFT_THREADS = 2,
     WEFT_TASKS = 3,
     WEFT_PROCESSES = 4,
+    WEFT_AUTO = 5,
 } weft_kind;
 
 /*
- * Reads a kind from its name: "serial", "threads", "tasks" or "processes".
+ * Reads a kind from its name: "serial", "threads", "tasks", "processes" or "auto".
  * Returns  0 and *ret_kind; -EINVAL: no such kind (or NULL).
  */
 int weft_kind_parse(const char *name, weft_kind *ret_kind) WEFT_USE;

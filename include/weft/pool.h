@@ -24,6 +24,8 @@
  * runs like that has at least half of a worker's stack: where less is left, another strand of the
  * pool runs it in the worker's stead; if none can be made, it fails with -ENOMEM or -EAGAIN.
  *
+ * A pool of kind auto measures its calls and has as many workers as they need (WEFT_AUTO below).
+ *
  * A pool of processes belongs to the process that opened it. Its calls, and forks of the program,
  * are other processes: they may open pools of their own. What they ask of a copy of the handle is
  * refused (-ENOTCONN) or, as closing and terminating it, does nothing.
@@ -35,6 +37,28 @@
 #include <weft/options.h>
 
 WEFT_BEGIN
+
+/*
+ * WEFT_AUTO: threads or processes, and how many?
+ *
+ * A pool of kind auto begins with a thread for each CPU that it may use. While calls wait for a
+ * worker it measures those that run, and has about CPUs / (share of their time that they are on a
+ * CPU) workers within a few tenths of a second: calls that wait nine tenths of their time get ten
+ * threads per CPU, calls that compute one. It has no more than options.workers, 256 if that is 0,
+ * nor than the system has room for (processes, memory, address space, descriptors); enter and leave
+ * are called as threads come and go. A pool that has nothing to do does not wake up.
+ *
+ * It is a pool of as many processes as CPUs from the start if an option asks for what only a
+ * process can do: call_timeout_ns, memory_bytes_max, attempts_max, environment, directory, cpus or
+ * niceness. Then everything is as with WEFT_PROCESSES, weft_init() included.
+ *
+ * Threads that fight over a weft_gil while they compute are of no use to each other. If that is
+ * seen, calls that come from then on run in processes, where each has the lock to itself, as long
+ * as processes could see them: the program called weft_init(), function and options are of an image
+ * that was loaded before it, and nothing is lent (WEFT_POINTER). A program that uses a lock like
+ * that in a pool of kind auto must therefore make what it guards in enter, or before weft_init();
+ * one that cannot lends its context, or has WEFT_THREADS.
+ */
 
 /*
  * Opens a pool. Kind serial has no workers: each call runs at once in the strand that submits it,
@@ -103,6 +127,25 @@ typedef struct weft_map {
  */
 int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec,
                   weft_deadline deadline) WEFT_USE;
+
+/*
+ * Says in a line of plain words what the pool has seen of its calls, and what workers it has:
+ *
+ *     87 % waiting: I/O-bound; 64 threads on 2 CPUs
+ *     2 % waiting: CPU-bound; 2 threads on 2 CPUs
+ *     97 % waiting: I/O-bound; 100 threads on 2 CPUs, the most that options.workers allows
+ *     not measured yet; 2 threads on 2 CPUs
+ *     call_timeout_ns must hold; 2 processes on 2 CPUs
+ *     calls fight over a GIL; 2 processes on 2 CPUs
+ *     as opened; 256 tasks on 2 CPUs
+ *
+ * The last is what the kinds say that do not decide anything. The wording is for people: it may
+ * change.
+ * Shape    buffer: gets the line, cut to size and with a NUL behind it; may be NULL if size is 0.
+ * Returns  the length of the whole line, without the NUL; -EINVAL: no buffer.
+ * Blocks   no.
+ */
+int weft_pool_explain(weft_pool *pool, char *buffer, size_t size);
 
 /* Drops what waits (WEFT_CANCELLED), cancels what runs, refuses what comes. Close it afterwards. */
 void weft_pool_terminate(weft_pool *pool);

@@ -83,7 +83,8 @@ static uint64_t parse_us(const char **text)
     return value;
 }
 
-/* "QUOTA PERIOD" in CPUs, rounded up; UINT_MAX for "max PERIOD" and for anything else. */
+/* "QUOTA PERIOD" in thousandths of a CPU, rounded up; UINT_MAX for "max PERIOD" and for anything
+ * else. */
 static unsigned parse_quota(const char *text)
 {
     uint64_t quota = parse_us(&text);
@@ -93,7 +94,7 @@ static unsigned parse_quota(const char *text)
     uint64_t period = parse_us(&text);
     if (!period)
         return UINT_MAX;
-    uint64_t cpus = (quota + period - 1) / period;
+    uint64_t cpus = (quota * 1000 + period - 1) / period;
     return cpus < UINT_MAX ? (unsigned)cpus : UINT_MAX;
 }
 
@@ -219,21 +220,31 @@ static unsigned walk(const char *root, const struct mount *mount)
     }
 }
 
-unsigned base_cpus_within_quota(const char *root, unsigned most)
+unsigned base_quota(const char *root)
 {
     char path[PATH_MAX];
     FILE *file = join(path, root, "/proc/self", "/mountinfo") ? fopen(path, "re") : NULL;
     char *line = NULL;
     size_t size = 0;
     struct mount mount;
+    unsigned least = UINT_MAX;
     while (file && getline(&line, &size, file) > 0) {
         unsigned quota = parse_mount(line, &mount) ? walk(root, &mount) : UINT_MAX;
-        if (quota < most)
-            most = quota;
+        if (quota < least)
+            least = quota;
     }
     free(line);
     if (file)
         fclose(file);
+    return least;
+}
+
+unsigned base_cpus_within_quota(const char *root, unsigned most)
+{
+    unsigned quota = base_quota(root);
+    unsigned cpus = quota / 1000 + (quota % 1000 != 0); /* UINT_MAX: no quota that is less */
+    if (cpus < most)
+        most = cpus;
     return most ? most : 1;
 }
 
@@ -261,4 +272,11 @@ static unsigned affine_cpus(void)
 unsigned base_cpus(void)
 {
     return base_cpus_within_quota("", affine_cpus());
+}
+
+unsigned base_cpu_thousandths(bool *ret_quota)
+{
+    unsigned cpus = affine_cpus(), quota = base_quota("");
+    *ret_quota = quota / 1000 < cpus;
+    return *ret_quota ? quota + !quota : cpus * 1000;
 }

@@ -13,6 +13,7 @@ static const struct {
     { "threads", WEFT_THREADS },
     { "tasks", WEFT_TASKS },
     { "processes", WEFT_PROCESSES },
+    { "auto", WEFT_AUTO },
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };

@@ -95,6 +95,8 @@ struct strand {
     struct reactor *reactor;    /* does the strand's I/O (io/reactor.h); NULL: it does its own, and
                                    blocks. Constant while the strand runs */
     uint32_t io_inline;         /* own: I/O operations since one made it wait (io/op.c) */
+    uint64_t gil_wait_ns;       /* atomic, written by the strand: how long it has waited for GILs,
+                                   which the pool that it works for looks at (pool/auto.c) */
     const char *family;         /* own, borrowed: what the name begins with; NULL: nothing */
     uint64_t number;            /* own: what it ends with, if it has a family */
     char name[32];              /* own; "" until asked for */

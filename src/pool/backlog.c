@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "pool/auto.h"
 #include "pool/backlog.h"
 
 /* One that was queued is so no more. Under the lock. */
@@ -17,7 +18,6 @@ static void count_down(weft_pool *pool)
         places_empty(pool->places);
 }
 
-/* Takes the first future; NULL: none. Under the lock. */
 weft_future *backlog_pop(weft_pool *pool)
 {
     struct list *link = list_pop_front(&pool->queue);
@@ -27,17 +27,16 @@ weft_future *backlog_pop(weft_pool *pool)
     return CONTAINER(link, weft_future, queue_link);
 }
 
-/* Under the lock. Returns what backlog_announce() shall tell when that was released. */
 struct places_wake backlog_push(weft_pool *pool, weft_future *future)
 {
     list_push_back(&pool->queue, &future->queue_link);
     pool->queued++;
+    auto_queued(pool);
     if (pool->places)
         return places_queued(pool->places, pool->queued);
     return (struct places_wake){ .strand = NULL };
 }
 
-/* There is something to take. */
 void backlog_announce(weft_pool *pool, struct places_wake wake)
 {
     if (pool->places)
@@ -47,17 +46,18 @@ void backlog_announce(weft_pool *pool, struct places_wake wake)
 }
 
 struct taking {
-    weft_pool *pool;
-    weft_future *future; /* NULL: the pool is closing and nothing is left */
+    struct worker *worker;
+    weft_future *future; /* NULL: the worker is to end */
 };
 
 static int attempt_take(void *ctx)
 {
     struct taking *taking = ctx;
-    weft_pool *pool = taking->pool;
+    weft_pool *pool = taking->worker->pool;
     weft_lock_lock(&pool->lock);
-    taking->future = backlog_pop(pool);
-    int rc = taking->future || pool->closing ? 0 : -EAGAIN;
+    bool retires = auto_retires(taking->worker);
+    taking->future = retires ? NULL : backlog_pop(pool);
+    int rc = taking->future || pool->closing || retires ? 0 : -EAGAIN;
     weft_lock_release(&pool->lock);
     return rc;
 }
@@ -79,27 +79,26 @@ static weft_future *take_as_task(weft_pool *pool)
     return future;
 }
 
-static weft_future *take_as_thread(weft_pool *pool)
+static weft_future *take_as_thread(struct worker *worker)
 {
-    struct taking taking = { .pool = pool };
-    (void)signal_wait(&pool->work, attempt_take, &taking, WEFT_FOREVER, PARK_SHIELDED);
+    struct taking taking = { .worker = worker };
+    (void)signal_wait(&worker->pool->work, attempt_take, &taking, WEFT_FOREVER, PARK_SHIELDED);
     return taking.future;
 }
 
-/* The next future, waiting for one; NULL: the pool is closing and nothing is left. */
-weft_future *backlog_take(weft_pool *pool)
+weft_future *backlog_take(struct worker *worker)
 {
-    weft_future *future = pool->places ? take_as_task(pool) : take_as_thread(pool);
+    weft_pool *pool = worker->pool;
+    weft_future *future = pool->places ? take_as_task(pool) : take_as_thread(worker);
     if (future)
         signal_raise(&pool->room, 1);
     return future;
 }
 
-/* Takes a future out of the queue. False: it is not there. */
 bool backlog_unqueue(weft_pool *pool, weft_future *future)
 {
     weft_lock_lock(&pool->lock);
-    bool queued = !list_empty(&future->queue_link);
+    bool queued = !future->elsewhere && !list_empty(&future->queue_link);
     if (queued) {
         list_remove(&future->queue_link);
         count_down(pool);

@@ -17,8 +17,11 @@ weft_future *backlog_pop(weft_pool *pool);
 struct places_wake backlog_push(weft_pool *pool, weft_future *future);
 void backlog_announce(weft_pool *pool, struct places_wake wake);
 
-/* By a worker: the first, waiting for one; NULL: the pool is closing and nothing is left. */
-weft_future *backlog_take(weft_pool *pool);
+/*
+ * By a worker: the first, waiting for one. NULL: the pool is closing and nothing is left, or it has
+ * more workers than it needs.
+ */
+weft_future *backlog_take(struct worker *worker);
 
 /* Takes that one. False: it is not there. */
 bool backlog_unqueue(weft_pool *pool, weft_future *future);

@@ -24,7 +24,7 @@
 #include "pool/crew.h"
 #include "pool/map.h"
 
-enum { SLOTS_PER_WORKER = 2, SLOTS_MAX = 4096 };
+enum { SLOTS_PER_WORKER = 2, SLOTS_MAX = 4096, SLOTS_AUTO = 256 };
 
 struct map {
     struct future_owner owner; /* constant, as are the next five */
@@ -211,10 +211,20 @@ static void on_ended(struct future_owner *owner, weft_future *slot)
         unstart(map, slot, rc);
 }
 
+/* Kind auto has as many as it may come to need at once; with many, a second each is too much. */
+static size_t slots_for(const weft_pool *pool)
+{
+    size_t workers = pool_workers(pool), most = SLOTS_PER_WORKER * workers;
+    if (pool->kind == WEFT_SERIAL)
+        return 1;
+    if (pool->kind == WEFT_AUTO && most > SLOTS_AUTO)
+        most = workers > SLOTS_AUTO ? workers : SLOTS_AUTO;
+    return most < SLOTS_MAX ? most : SLOTS_MAX;
+}
+
 static int make_slots(struct map *map)
 {
-    size_t most = map->pool->kind == WEFT_SERIAL ? 1 : SLOTS_PER_WORKER * pool_workers(map->pool);
-    most = most < SLOTS_MAX ? most : SLOTS_MAX;
+    size_t most = slots_for(map->pool);
     most = most < map->spec->count ? most : map->spec->count;
     map->slots = calloc(most, sizeof *map->slots);
     if (!map->slots)
@@ -224,6 +234,7 @@ static int make_slots(struct map *map)
         if (!slot)
             break; /* fewer will do */
         future_init(slot, &map->pool->runner, &map->owner, map->fn);
+        slot->stays = true;
         slot->state = FUTURE_ENDED; /* idle: there is nothing that stop() could cancel */
         map->slots[map->slots_count] = slot;
     }
@@ -323,6 +334,14 @@ static int over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec,
     return rc;
 }
 
+/* The pool of processes that runs a map; NULL: it is none of processes. */
+static weft_pool *processes_for(weft_pool *pool, weft_fn *fn, const weft_map *spec)
+{
+    if (pool->crew)
+        return pool;
+    return spec->in_bytes == WEFT_POINTER ? NULL : auto_processes_for(pool, fn, NULL);
+}
+
 int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadline deadline)
 {
     struct map map = {
@@ -336,11 +355,12 @@ int weft_pool_map(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_deadl
     int rc = check(&map);
     if (rc < 0)
         return rc;
-    clear_results(spec, !pool->crew); /* a crew clears those of fixed size itself */
+    weft_pool *processes = processes_for(pool, fn, spec);
+    clear_results(spec, !processes); /* a crew clears those of fixed size itself */
     if (!spec->count)
         return 0;
-    if (pool->crew)
-        return over_processes(pool, fn, spec, deadline);
+    if (processes)
+        return over_processes(processes, fn, spec, deadline);
     pool_count_in(pool);
     rc = make_slots(&map);
     if (rc == 0) {

@@ -83,13 +83,15 @@ static struct strand *take(void *ctx, unsigned worker)
     return get_anyone_up(ctx, worker);
 }
 
-struct places *places_open(void)
+struct places *places_open(uint32_t workers)
 {
+    static uint32_t next; /* atomic: the pools of a program do not all begin at the same thread */
     uint32_t count = task_workers();
     struct places *places = calloc(1, sizeof *places + count * sizeof(struct place));
     if (!places)
         return NULL;
     places->count = count;
+    places->first = add_relaxed(&next, workers) % count; /* relaxed: only a number */
     for (uint32_t i = 0; i < count; i++)
         list_init(&places->place[i].seats);
     places->offer = offer_open(take, places);
@@ -107,10 +109,9 @@ void places_close(struct places *places)
     free(places);
 }
 
-uint32_t places_first(const struct places *places, uint32_t workers)
+uint32_t places_thread(const struct places *places, uint32_t worker)
 {
-    static uint32_t next;                               /* atomic */
-    return add_relaxed(&next, workers) % places->count; /* relaxed: only a number */
+    return (places->first + worker) % places->count;
 }
 
 struct places_wake places_queued(struct places *places, uint32_t queued)

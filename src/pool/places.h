@@ -23,19 +23,20 @@ struct place {
 };
 
 struct places {
-    struct offer *offer; /* constant, as is count. It stands while calls are queued and one sits */
+    struct offer
+        *offer; /* constant, as are the next two. It stands while calls are queued and one sits */
     uint32_t count;
-    uint32_t idle; /* atomic, changed under the guard: how many sit, everywhere */
+    uint32_t first; /* the number of the thread of the first worker */
+    uint32_t idle;  /* atomic, changed under the guard: how many sit, everywhere */
     struct place place[];
 };
 
-/* After task_prepare(). NULL: no memory. */
-struct places *places_open(void);
+/* For so many workers. After task_prepare(). NULL: no memory. */
+struct places *places_open(uint32_t workers);
 void places_close(struct places *places); /* NULL is allowed */
 
-/* The number of the thread that a new pool's first worker goes to; the others go to the next ones,
-   in turn. */
-uint32_t places_first(const struct places *places, uint32_t workers);
+/* The number of the thread that the worker of that number goes to: they take turns. */
+uint32_t places_thread(const struct places *places, uint32_t worker);
 
 /* ---- under the pool's lock */
 

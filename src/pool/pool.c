@@ -17,10 +17,10 @@
  * progress by the same rule, so no circle of waiting workers can close (inside.c).
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cpus.h"
+#include "pool/auto.h"
 #include "pool/backlog.h"
 #include "pool/crew.h"
 #include "pool/pool.h"
@@ -28,49 +28,6 @@
 #include "task/task.h"
 
 enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
-
-static const struct runner_ops pool_ops;
-
-bool pool_begin(struct worker *worker, weft_future *future)
-{
-    if (!future_begin(future)) {
-        future_unref(future); /* its cancellation has told the owner */
-        return false;
-    }
-    const weft_options *options = &worker->pool->options;
-    weft_call *pub = &future->call.pub;
-    pub->context = (void *)options->context;
-    pub->context_bytes = options->context_bytes == WEFT_POINTER ? 0 : options->context_bytes;
-    pub->worker = worker->state;
-    future->outcome.worker = worker->number;
-    return true;
-}
-
-int pool_enter(struct worker *worker, struct open_failure *ret_failure)
-{
-    const weft_options *options = &worker->pool->options;
-    if (!options->enter)
-        return 0;
-    struct call call = { .pub.context = (void *)options->context,
-                         .pub.context_bytes =
-                             options->context_bytes == WEFT_POINTER ? 0 : options->context_bytes };
-    int rc = options->enter(&call.pub, &worker->state);
-    if (rc < 0) {
-        ret_failure->error = rc;
-        snprintf(ret_failure->text, sizeof ret_failure->text, "a worker could not enter: %.130s",
-                 call.text[0] ? call.text : weft_strerror(rc));
-    }
-    call_reset(&call);
-    return rc < 0 ? rc : 0;
-}
-
-void pool_fail(weft_future *future, const struct open_failure *failure)
-{
-    if (future_retract(future))
-        future_end(future, WEFT_FAILED, failure->error, failure->text);
-    else
-        future_unref(future);
-}
 
 /* Keeps note of what runs, for those who terminate the pool. Who does so before this note has not
  * found the future, neither in the queue nor here: then it is cancelled now. */
@@ -82,6 +39,8 @@ void pool_run(struct worker *worker, weft_future *future)
     bool stop = pool->terminated;
     struct running running = { future, worker->running, stop };
     worker->running = &running;
+    if (!running.outer)
+        auto_call_begins(worker);
     weft_lock_release(&pool->lock);
     if (stop)
         weft_future_cancel(future);
@@ -91,6 +50,8 @@ void pool_run(struct worker *worker, weft_future *future)
 
     weft_lock_lock(&pool->lock);
     worker->running = running.outer;
+    if (!running.outer)
+        auto_call_ends(worker);
     weft_lock_release(&pool->lock);
     future_unref(future);
 }
@@ -118,8 +79,7 @@ static bool open_worker(struct worker *worker, struct open_failure *failure)
     return false;
 }
 
-/* Counts a worker out. The last one fails everything that is queued. */
-static void give_up(weft_pool *pool, const struct open_failure *failure)
+void pool_give_up(weft_pool *pool, const struct open_failure *failure)
 {
     weft_lock_lock(&pool->lock);
     bool last = --pool->usable == 0;
@@ -143,15 +103,20 @@ static bool is_spent(const struct worker *worker)
     return worker->lost || (most && worker->calls >= most);
 }
 
-static void worker_main(void *ctx)
+static void give_up(struct worker *worker, const struct open_failure *failure)
 {
-    struct worker *worker = ctx;
+    weft_lock_lock(&worker->pool->lock);
+    auto_worker_given_up(worker);
+    weft_lock_release(&worker->pool->lock);
+    pool_give_up(worker->pool, failure);
+}
+
+static void work(struct worker *worker)
+{
     weft_pool *pool = worker->pool;
     struct open_failure failure = { 0 };
-    strand_self()->worker_of = worker;
-    worker->middle = self_stack_middle();
     bool open = open_worker(worker, &failure);
-    for (weft_future *future; open && (future = backlog_take(pool));) {
+    for (weft_future *future; open && (future = backlog_take(worker));) {
         pool_run(worker, future);
         if (is_spent(worker)) {
             pool->backend->close(worker);
@@ -163,7 +128,17 @@ static void worker_main(void *ctx)
     if (open)
         pool->backend->close(worker);
     else
-        give_up(pool, &failure);
+        give_up(worker, &failure);
+}
+
+static void worker_main(void *ctx)
+{
+    struct worker *worker = ctx;
+    strand_self()->worker_of = worker;
+    worker->middle = self_stack_middle();
+    auto_worker_begins(worker);
+    work(worker);
+    auto_worker_ends(worker);
 }
 
 /* Whether the calling strand is a worker of this pool that can run calls inside calls. */
@@ -276,7 +251,7 @@ static void forget(struct runner *runner, weft_future *future)
         future_unref(future);
 }
 
-static const struct runner_ops pool_ops = {
+const struct runner_ops pool_ops = {
     .start = start,
     .help = help,
     .forget = forget,
@@ -303,12 +278,11 @@ static void on_ended(struct future_owner *owner, weft_future *future)
     pool_count_out(CONTAINER(owner, weft_pool, owner));
 }
 
-/* number: of the first worker's thread, if they are tasks. */
-static int start_worker(weft_pool *pool, struct worker *worker, uint32_t number)
+int pool_start_worker(weft_pool *pool, struct worker *worker)
 {
     if (pool->places)
-        return task_set_start(&pool->tasks, (number + worker->number) % task_workers(), worker_main,
-                              worker);
+        return task_set_start(&pool->tasks, places_thread(pool->places, worker->number),
+                              worker_main, worker);
     return thread_start(&pool->threads, worker_main, worker);
 }
 
@@ -325,37 +299,41 @@ static int open_places(weft_pool *pool)
     int rc = task_prepare();
     if (rc < 0)
         return rc;
-    pool->places = places_open();
+    pool->places = places_open(pool->options.workers);
     return pool->places ? 0 : -ENOMEM;
 }
 
-/* Starts the workers; on failure none is left. */
-static int start_workers(weft_pool *pool)
+void pool_abandon_workers(weft_pool *pool)
 {
-    uint32_t n = pool->options.workers, first = 0;
+    weft_pool_terminate(pool);
+    join_workers(pool);
+    free(pool->workers);
+    places_close(pool->places);
+}
+
+int pool_start_workers(weft_pool *pool)
+{
+    uint32_t n = pool->options.workers, first = pool->pilot ? pool->pilot->bound : n;
     int rc = pool->kind == WEFT_TASKS ? open_places(pool) : 0;
     if (rc < 0)
         return rc;
-    if (pool->places)
-        first = places_first(pool->places, n);
     pool->workers = calloc(n, sizeof *pool->workers);
     if (!pool->workers) {
         places_close(pool->places);
         return -ENOMEM;
     }
-    bool runs_calls = pool->kind == WEFT_THREADS; /* else it is not meant for these threads */
+    bool runs_calls = pool->kind != WEFT_TASKS; /* else it is not meant for these threads */
     thread_set_init(&pool->threads, pool->options.name, runs_calls ? pool->options.stack_bytes : 0);
     task_set_init(&pool->tasks, pool->options.name, pool->options.stack_bytes);
-    pool->usable = n;
-    for (uint32_t i = 0; i < n; i++) {
+    pool->usable = first;
+    for (uint32_t i = 0; i < n; i++)
         pool->workers[i] = (struct worker){ .pool = pool, .number = i };
-        rc = start_worker(pool, &pool->workers[i], first);
+    for (uint32_t i = 0; i < first; i++) {
+        pool->workers[i].gauge = (struct gauge){ .state = GAUGE_AT_WORK, .life = 1 };
+        rc = pool_start_worker(pool, &pool->workers[i]);
         if (rc == 0)
             continue;
-        weft_pool_terminate(pool);
-        join_workers(pool);
-        free(pool->workers);
-        places_close(pool->places);
+        pool_abandon_workers(pool);
         return rc;
     }
     return 0;
@@ -374,13 +352,16 @@ static int open_kind(weft_pool *pool)
         break;
     case WEFT_PROCESSES:
         return pool_processes_open(pool);
+    case WEFT_AUTO:
+        pool->backend = &threads_backend;
+        return auto_open(pool);
     }
-    return start_workers(pool);
+    return pool_start_workers(pool);
 }
 
 static void fill_in(weft_options *options, weft_kind kind)
 {
-    if (!options->workers)
+    if (!options->workers && kind != WEFT_AUTO)
         options->workers = kind == WEFT_TASKS ? TASKS : base_cpus();
     if (!options->backlog_max)
         options->backlog_max = BACKLOG;
@@ -470,12 +451,15 @@ static void stop(weft_pool *pool, bool terminate)
 
 void weft_pool_terminate(weft_pool *pool)
 {
+    weft_pool *processes = pool->pilot ? auto_processes(pool) : NULL;
     if (pool->crew) {
         if (crew_is_own(pool->crew))
             crew_terminate(pool->crew);
         return;
     }
     stop(pool, true);
+    if (processes)
+        weft_pool_terminate(processes);
     for (;;) {
         weft_lock_lock(&pool->lock);
         weft_future *future = backlog_pop(pool);
@@ -510,6 +494,8 @@ void weft_pool_close(weft_pool *pool)
         crew_close(pool->crew);
     else
         stop(pool, false);
+    if (pool->pilot)
+        auto_stop(pool);
     if (pool->kind != WEFT_SERIAL && !pool->crew)
         join_workers(pool);
     /* For calls that another strand is running (kind serial) or just cancelling. */
@@ -520,6 +506,7 @@ void weft_pool_close(weft_pool *pool)
         crew_free(pool->crew);
     free(pool->workers);
     places_close(pool->places);
+    free(pool->pilot);
     options_free(&pool->options);
     free(pool);
 }

@@ -13,6 +13,7 @@
 #include <weft/pool.h>
 #include <weft/rlock.h>
 
+#include "pool/auto.h"
 #include "strand/future.h"
 #include "strand/options.h"
 #include "strand/task.h"
@@ -61,6 +62,7 @@ struct worker {
     const char *middle;      /* own: of the stack that it runs on; NULL: not known */
     void *state;             /* own: what enter gave (serial, threads) */
     struct running *running; /* guarded by the pool's lock: what it runs, innermost first */
+    struct gauge gauge;      /* the same, kind auto: what can be seen of it */
 };
 
 struct weft_pool {
@@ -70,7 +72,8 @@ struct weft_pool {
     weft_kind kind;
     weft_options options;
     const struct pool_backend *backend;
-    struct crew *crew; /* kind processes: instead of all that workers need */
+    struct crew *crew;   /* kind processes: instead of all that workers need */
+    struct pilot *pilot; /* kind auto: sees to it that there are as many workers as are needed */
     struct worker *workers;
     struct thread_set threads; /* its workers, but of kind tasks */
     struct task_set tasks;     /* the workers of kind tasks */
@@ -117,6 +120,17 @@ void pool_fail(weft_future *future, const struct open_failure *failure);
  * reference. Returns 0; -EPIPE: closing. Never waits. Not for kind serial.
  */
 int pool_requeue(weft_pool *pool, weft_future *future);
+
+/* Kinds threads and tasks. */
+extern const struct runner_ops pool_ops;
+
+/* Makes room for all workers, and starts the first; on failure none is left. */
+int pool_start_workers(weft_pool *pool);
+void pool_abandon_workers(weft_pool *pool);
+int pool_start_worker(weft_pool *pool, struct worker *worker);
+
+/* Counts a worker out. The last one fails everything that is queued. */
+void pool_give_up(weft_pool *pool, const struct open_failure *failure);
 
 /* Kind processes (processes.c). */
 extern const struct runner_ops pool_processes_ops;

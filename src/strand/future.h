@@ -53,9 +53,11 @@ struct weft_future {
     struct call call;           /* belongs to whoever owns the call; constant once ended */
     weft_outcome outcome;       /* the same */
     bool wanted;                /* own of a group: next gives it */
-    struct strand *strand;      /* that runs it; set before it is RUNNING, as is the next */
-    uint32_t depth;             /* of the call on that strand */
-    struct guard guard;         /* held by cancellers; guards cancel_asked */
+    bool stays; /* constant: it lends memory that no process sees, though no lent pointer says so */
+    bool elsewhere;        /* guarded by the pool, of kind auto: its processes have it */
+    struct strand *strand; /* that runs it; set before it is RUNNING, as is the next */
+    uint32_t depth;        /* of the call on that strand */
+    struct guard guard;    /* held by cancellers; guards cancel_asked */
     bool cancel_asked;
     struct list group_link;                    /* guarded by the group */
     struct list queue_link;                    /* guarded by the pool */

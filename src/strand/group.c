@@ -85,6 +85,8 @@ static int open_runner(weft_group *group, weft_kind kind)
         return task_runner_open(&group->runner, &group->options);
     case WEFT_PROCESSES:
         return process_runner_open(&group->runner, &group->options);
+    case WEFT_AUTO:
+        return -ENOTSUP; /* only a pool has workers that it can have more or fewer of */
     }
     return -EINVAL;
 }

@@ -44,7 +44,7 @@ static int check_process(const weft_options *options)
 
 static int check(const weft_options *options, weft_kind kind)
 {
-    if (kind != WEFT_SERIAL && kind != WEFT_THREADS && kind != WEFT_TASKS && kind != WEFT_PROCESSES)
+    if ((unsigned)kind < WEFT_SERIAL || (unsigned)kind > WEFT_AUTO)
         return -EINVAL;
     for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
         if (options->reserved[i])
@@ -59,7 +59,7 @@ static int check(const weft_options *options, weft_kind kind)
         return rc;
     bool promises_process = options->call_timeout_ns || options->attempts_max > 1 ||
                             options->environment || options->directory || options->memory_bytes_max;
-    return promises_process && kind != WEFT_PROCESSES ? -ENOTSUP : 0;
+    return promises_process && kind != WEFT_PROCESSES && kind != WEFT_AUTO ? -ENOTSUP : 0;
 }
 
 /* A copy of a list of strings, in one piece. NULL: no memory. */

@@ -10,7 +10,7 @@
  *     }
  *
  * makes four tests, every_call_runs_once_serial, _threads, _tasks and _processes. What does not
- * hold for serial has TEST_EACH_STRAND_KIND.
+ * hold for serial has TEST_EACH_STRAND_KIND. Pools have one kind more: TEST_EACH_POOL_KIND.
  */
 #ifndef KINDS_H
 #define KINDS_H
@@ -42,6 +42,24 @@
     KINDS_TEST(name, threads, WEFT_THREADS)                                                        \
     KINDS_TEST(name, tasks, WEFT_TASKS)                                                            \
     KINDS_TEST(name, processes, WEFT_PROCESSES)                                                    \
+    static void name(weft_kind kind)
+
+/* The same for pools, which may be of kind auto, too. */
+#define TEST_EACH_POOL_KIND(name)                                                                  \
+    static void name(weft_kind kind);                                                              \
+    KINDS_TEST(name, serial, WEFT_SERIAL)                                                          \
+    KINDS_TEST(name, threads, WEFT_THREADS)                                                        \
+    KINDS_TEST(name, tasks, WEFT_TASKS)                                                            \
+    KINDS_TEST(name, processes, WEFT_PROCESSES)                                                    \
+    KINDS_TEST(name, auto, WEFT_AUTO)                                                              \
+    static void name(weft_kind kind)
+
+#define TEST_EACH_POOL_STRAND_KIND(name)                                                           \
+    static void name(weft_kind kind);                                                              \
+    KINDS_TEST(name, threads, WEFT_THREADS)                                                        \
+    KINDS_TEST(name, tasks, WEFT_TASKS)                                                            \
+    KINDS_TEST(name, processes, WEFT_PROCESSES)                                                    \
+    KINDS_TEST(name, auto, WEFT_AUTO)                                                              \
     static void name(weft_kind kind)
 
 #define TEST_PROCESSES(name)                                                                       \

@@ -52,7 +52,7 @@ static void count_up(int numbers[N])
         numbers[i] = i;
 }
 
-TEST_EACH_KIND(results_come_in_the_order_of_the_items)
+TEST_EACH_POOL_KIND(results_come_in_the_order_of_the_items)
 {
     int in[N], out[N];
     weft_outcome outcomes[N];
@@ -81,7 +81,7 @@ TEST_EACH_KIND(results_come_in_the_order_of_the_items)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(a_map_of_nothing_is_done)
+TEST_EACH_POOL_KIND(a_map_of_nothing_is_done)
 {
     weft_pool *pool = open_pool(kind);
     EXPECT_EQ(weft_pool_map(pool, square, &(weft_map){ 0 }, WEFT_NOW), 0);
@@ -90,7 +90,7 @@ TEST_EACH_KIND(a_map_of_nothing_is_done)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(results_and_outcomes_are_optional)
+TEST_EACH_POOL_KIND(results_and_outcomes_are_optional)
 {
     int in[N];
     count_up(in);
@@ -100,7 +100,7 @@ TEST_EACH_KIND(results_and_outcomes_are_optional)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(failures_leave_zeroes_and_words_and_the_rest_may_go_on)
+TEST_EACH_POOL_KIND(failures_leave_zeroes_and_words_and_the_rest_may_go_on)
 {
     int in[N], out[N];
     weft_outcome outcomes[N];
@@ -128,7 +128,7 @@ TEST_EACH_KIND(failures_leave_zeroes_and_words_and_the_rest_may_go_on)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(the_first_failure_cancels_what_has_not_started)
+TEST_EACH_POOL_KIND(the_first_failure_cancels_what_has_not_started)
 {
     int in[N], out[N];
     weft_outcome outcomes[N];
@@ -166,7 +166,7 @@ static int greet(weft_call *call)
     return weft_call_return(call, text, (size_t)n + 1);
 }
 
-TEST_EACH_KIND(strings_go_in_and_out)
+TEST_EACH_POOL_KIND(strings_go_in_and_out)
 {
     const char *in[] = { "world", "", "nobody", "a somewhat longer name" };
     char *out[4];
@@ -197,7 +197,7 @@ static int repeat(weft_call *call)
     return weft_call_return(call, bytes, 2 * call->arg_bytes);
 }
 
-TEST_EACH_KIND(bytes_of_any_length_go_in_and_out)
+TEST_EACH_POOL_KIND(bytes_of_any_length_go_in_and_out)
 {
     char letters[] = "abcdef";
     weft_bytes in[7], out[7];
@@ -239,7 +239,7 @@ static int return_part(weft_call *call)
     return rc;
 }
 
-TEST_EACH_KIND(a_result_of_fixed_size_is_filled_up_with_zeroes_and_never_overrun)
+TEST_EACH_POOL_KIND(a_result_of_fixed_size_is_filled_up_with_zeroes_and_never_overrun)
 {
     int in[] = { 0, 3, 8, 9 };
     char out[4][8];
@@ -270,7 +270,7 @@ static int write_in_place(weft_call *call)
     return 0;
 }
 
-TEST_EACH_KIND(a_result_may_be_written_where_it_goes)
+TEST_EACH_POOL_KIND(a_result_may_be_written_where_it_goes)
 {
     int in[] = { 1, 2 };
     char out[2][5];
@@ -283,7 +283,7 @@ TEST_EACH_KIND(a_result_may_be_written_where_it_goes)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(what_makes_no_map_is_refused_and_writes_nothing)
+TEST_EACH_POOL_KIND(what_makes_no_map_is_refused_and_writes_nothing)
 {
     int in[2] = { 0, 1 }, out[2] = { 7, 7 };
     weft_pool *pool = open_pool(kind);
@@ -301,7 +301,7 @@ TEST_EACH_KIND(what_makes_no_map_is_refused_and_writes_nothing)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(a_terminated_pool_runs_no_map)
+TEST_EACH_POOL_KIND(a_terminated_pool_runs_no_map)
 {
     int in[2] = { 0, 1 }, out[2] = { 7, 7 };
     weft_outcome outcomes[2];
@@ -323,7 +323,7 @@ TEST_EACH_KIND(a_terminated_pool_runs_no_map)
     weft_pool_close(pool);
 }
 
-TEST_EACH_STRAND_KIND(after_its_deadline_a_map_has_an_outcome_for_everything)
+TEST_EACH_POOL_STRAND_KIND(after_its_deadline_a_map_has_an_outcome_for_everything)
 {
     int in[N];
     weft_outcome outcomes[N];
@@ -344,7 +344,7 @@ TEST_EACH_STRAND_KIND(after_its_deadline_a_map_has_an_outcome_for_everything)
     weft_pool_close(pool);
 }
 
-TEST_EACH_STRAND_KIND(a_scope_ends_a_map)
+TEST_EACH_POOL_STRAND_KIND(a_scope_ends_a_map)
 {
     int in[N];
     count_up(in);
@@ -368,7 +368,7 @@ static void map_until_cancelled(size_t index)
     EXPECT_EQ(weft_pool_map(shared_pool, sleep_until_cancelled, &map, WEFT_FOREVER), -ECANCELED);
 }
 
-TEST_EACH_STRAND_KIND(cancelling_who_maps_ends_the_map)
+TEST_EACH_POOL_STRAND_KIND(cancelling_who_maps_ends_the_map)
 {
     strands_must_be_cancellable();
     shared_pool = open_pool(kind);
@@ -394,7 +394,7 @@ static void map_squares(size_t index)
     }
 }
 
-TEST_EACH_KIND(several_maps_may_run_at_the_same_time)
+TEST_EACH_POOL_KIND(several_maps_may_run_at_the_same_time)
 {
     shared_pool = open_pool(kind);
     strands_join(strands_start(3, map_squares));

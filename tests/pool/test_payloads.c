@@ -117,7 +117,7 @@ static weft_pool *open_pool(weft_kind kind)
     return pool;
 }
 
-TEST_EACH_KIND(arguments_and_results_of_every_size_go_through)
+TEST_EACH_POOL_KIND(arguments_and_results_of_every_size_go_through)
 {
     weft_pool *pool = open_pool(kind);
     for (size_t i = 0; i < SIZES; i++) {
@@ -128,7 +128,7 @@ TEST_EACH_KIND(arguments_and_results_of_every_size_go_through)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(calls_of_all_sizes_may_wait_at_the_same_time)
+TEST_EACH_POOL_KIND(calls_of_all_sizes_may_wait_at_the_same_time)
 {
     weft_future *futures[SIZES];
     weft_pool *pool = open_pool(kind);
@@ -139,7 +139,7 @@ TEST_EACH_KIND(calls_of_all_sizes_may_wait_at_the_same_time)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(very_large_arguments_and_results_go_through)
+TEST_EACH_POOL_KIND(very_large_arguments_and_results_go_through)
 {
     weft_pool *pool = open_pool(kind);
     expect_given(ask_for(pool, LARGEST, 1), 1);
@@ -176,7 +176,7 @@ static int give_nothing(weft_call *call)
     return call->arg_bytes ? weft_call_return(call, NULL, 0) : 0;
 }
 
-TEST_EACH_KIND(no_result_differs_from_an_empty_one)
+TEST_EACH_POOL_KIND(no_result_differs_from_an_empty_one)
 {
     weft_pool *pool = open_pool(kind);
     weft_future *none, *empty;
@@ -195,7 +195,7 @@ TEST_EACH_KIND(no_result_differs_from_an_empty_one)
     weft_pool_close(pool);
 }
 
-TEST_EACH_KIND(no_argument_has_no_bytes)
+TEST_EACH_POOL_KIND(no_argument_has_no_bytes)
 {
     weft_pool *pool = open_pool(kind);
     weft_future *f;
@@ -219,7 +219,7 @@ static int change_its_mind(weft_call *call)
     return 0;
 }
 
-TEST_EACH_KIND(the_last_result_counts)
+TEST_EACH_POOL_KIND(the_last_result_counts)
 {
     weft_pool *pool = open_pool(kind);
     for (int i = 0; i < 5; i++) {
@@ -244,7 +244,7 @@ static int fail_with_a_result(weft_call *call)
     return weft_call_fail(call, -EDOM, "%s", words);
 }
 
-TEST_EACH_KIND(words_are_cut_where_an_outcome_ends)
+TEST_EACH_POOL_KIND(words_are_cut_where_an_outcome_ends)
 {
     weft_pool *pool = open_pool(kind);
     weft_future *f;
@@ -275,7 +275,7 @@ static void expect_returned(weft_future *f, const void *bytes, size_t n)
     weft_future_close(f);
 }
 
-TEST_EACH_KIND(strings_and_bytes_of_every_size_go_through)
+TEST_EACH_POOL_KIND(strings_and_bytes_of_every_size_go_through)
 {
     weft_pool *pool = open_pool(kind);
     for (size_t i = 0; i < SIZES; i++) {
@@ -329,7 +329,7 @@ TEST_PROCESSES(a_pointer_is_lent_where_the_worker_sees_it)
 /* ---- maps */
 
 /* Items in and out of all sizes, some without a result, in one map. */
-TEST_EACH_KIND(maps_take_and_give_bytes_of_every_size)
+TEST_EACH_POOL_KIND(maps_take_and_give_bytes_of_every_size)
 {
     weft_bytes in[SIZES], out[SIZES];
     for (size_t i = 0; i < SIZES; i++)
@@ -366,7 +366,7 @@ static int shrink(weft_call *call)
 }
 
 /* A byte in and much out, and the other way round; also more than any ring holds. */
-TEST_EACH_KIND(fixed_sizes_of_items_and_results_need_not_be_alike)
+TEST_EACH_POOL_KIND(fixed_sizes_of_items_and_results_need_not_be_alike)
 {
     static const size_t large_sizes[] = { 100, 4096, 70000, 2 << 20 };
     enum { N = 20 };
