@@ -163,7 +163,7 @@ static void run_member(void *ctx)
     count_out(member->set);
 }
 
-int task_set_start(struct task_set *set, void (*body)(void *ctx), void *ctx)
+int task_set_start(struct task_set *set, unsigned worker, void (*body)(void *ctx), void *ctx)
 {
     int rc = check(set->stack_bytes);
     if (rc < 0)
@@ -179,7 +179,10 @@ int task_set_start(struct task_set *set, void (*body)(void *ctx), void *ctx)
     task->strand.number = set->started++;
     set->live++;
     weft_lock_release(&set->lock);
-    task_start(task, run_member, member);
+    if (worker == TASK_ANY_WORKER)
+        task_start(task, run_member, member);
+    else
+        task_start_on(task, worker, run_member, member);
     task_release(task);
     return 0;
 }
