@@ -76,7 +76,8 @@ struct room {
     uint32_t rings_used; /* atomic: those above have never been used */
     uint64_t homeless;   /* atomic: spans of threads that got no ring */
     uint32_t bell;       /* atomic: changes when the writer shall look; and a futex */
-    uint32_t hot;        /* atomic: 1: something was folded since the writer's last look */
+    uint32_t folding;    /* atomic: 1: something was folded since the last tick */
+    uint32_t hot;        /* atomic, by the writer: 1: it ticks */
     uint32_t tick __attribute__((aligned(64))); /* atomic: every few ms while hot */
     struct ring rings[RINGS_MAX] __attribute__((aligned(64)));
     struct record records[RINGS_MAX][RING_RECORDS];

@@ -218,10 +218,9 @@ static void write_open(struct pen *pen, const struct strand *self, const struct 
 /* No more is recorded before the next tick: sees to it that there is one soon. */
 __attribute__((noinline, cold)) static void fold_on(void)
 {
-    if (load_relaxed(&room->hot)) /* relaxed: seen late, the tick comes late */
-        return;
-    store_relaxed(&room->hot, 1);
-    room_ring(room);
+    store_relaxed(&room->folding, 1); /* relaxed, both: seen late, the tick comes late */
+    if (!load_relaxed(&room->hot))
+        room_ring(room);
 }
 
 /* The calling thread's pen, with a ring. NULL: it gets none. */

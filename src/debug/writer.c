@@ -247,6 +247,25 @@ static void rest(uint32_t bell, int64_t ns)
     (void)futex_wait_any(&place, 1, weft_after(ns));
 }
 
+/* Ticks, if it is time. Returns how long to rest at most. */
+static int64_t tick(void)
+{
+    static int64_t last_ns;
+    static unsigned cool; /* ticks until it is not hot any more */
+    int64_t now = weft_now();
+    if (now - last_ns < TICK_NS)
+        return last_ns + TICK_NS - now;
+    last_ns = now;
+    cool -= cool > 0;
+    if (load_relaxed(&room->folding)) { /* relaxed, all: seen late, the next tick comes late */
+        store_relaxed(&room->folding, 0);
+        cool = COOL;
+    }
+    store_relaxed(&room->hot, cool > 0);
+    store_relaxed(&room->tick, room->tick + 1);
+    return cool ? TICK_NS : PERIOD_NS;
+}
+
 void writer_run(struct room *shared, const struct trace_file *file)
 {
     room = shared;
@@ -261,18 +280,12 @@ void writer_run(struct room *shared, const struct trace_file *file)
     room->writer = (uint32_t)getpid();
     store_release(&room->ready, 1); /* pairs with the acquire in start.c */
     futex_wake_shared(&room->ready, 1);
-    for (unsigned hot = 0;; hot -= hot > 0) {
+    for (;;) {
         uint32_t bell = load_acquire(&room->bell); /* pairs with the release in room_ring() */
         bool over = is_over(&program_fd, &program);
         look();
         if (over)
             finish();
-        /* relaxed: seen late, the next tick comes late */
-        if (load_relaxed(&room->hot)) {
-            store_relaxed(&room->hot, 0);
-            hot = COOL;
-        }
-        store_relaxed(&room->tick, room->tick + 1); /* relaxed: says nothing about other memory */
-        rest(bell, hot ? TICK_NS : PERIOD_NS);
+        rest(bell, tick());
     }
 }
