@@ -158,7 +158,7 @@ static const struct hold_ops gil_hold_ops;
 
 static inline void now_holds(struct gil *gil, struct strand *self)
 {
-    gil->hold.ops = &gil_hold_ops;
+    store_relaxed(&gil->hold.ops, &gil_hold_ops); /* relaxed: always the same */
     hold_add(self, &gil->hold);
 }
 
