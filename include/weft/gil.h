@@ -92,7 +92,8 @@ int weft_gil_check_waiting(weft_gil *gil);
 
 /*
  * Lets others have it if it is their turn, or they need it for a moment; the caller has it again
- * when this returns. For the loop of an interpreter: where nobody waits it is one load.
+ * when this returns. For the loop of an interpreter: where nobody waits it is one load. Without
+ * effect while the caller holds another GIL that it took later.
  * Returns  0; -EPERM: the caller does not hold it, which is only found when somebody waits.
  * Blocks   while others have it. Ignores cancellation and scopes.
  */

@@ -50,7 +50,9 @@ void hold_take_back_slow(struct strand *self, struct hold_away *away)
 {
     while (away->n) {
         struct hold *hold = away->what[--away->n];
-        hold->ops->take_back(hold, self);
+        const struct hold_ops *ops =
+            load_relaxed(&hold->ops); /* relaxed: another may set it again */
+        ops->take_back(hold, self);
     }
 }
 

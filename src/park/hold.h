@@ -33,9 +33,9 @@ struct hold_ops {
 
 /* In what is held; the holder's, but for lets_go. */
 struct hold {
-    const struct hold_ops *ops;
-    struct hold *outer; /* what the strand had taken before */
-    bool lets_go;       /* while its strand blocks; constant */
+    const struct hold_ops *ops; /* atomic: each holder sets the same */
+    struct hold *outer;         /* what the strand had taken before */
+    bool lets_go;               /* while its strand blocks; constant */
 };
 
 /* What was let go of, the innermost first. Begins with n = 0. */

@@ -24,7 +24,7 @@
  * writes its id there.
  *
  * What a strand holds is on a list of its own (park/hold.h), so that a wait of any kind can let go
- * of it, and the end of the strand abandon it. At a check, the GIL keeps its place on that list.
+ * of it, and the end of the strand abandon it.
  */
 #define weft_gil_check gil_check_inlined /* this file exports it as a function, too */
 #include <errno.h>
@@ -169,7 +169,7 @@ static const struct hold_ops gil_hold_ops;
 
 static inline void now_holds(struct gil *gil, struct strand *self)
 {
-    gil->hold.ops = &gil_hold_ops;
+    store_relaxed(&gil->hold.ops, &gil_hold_ops); /* relaxed: always the same */
     hold_add(self, &gil->hold);
 }
 
@@ -263,35 +263,28 @@ static const struct hold_ops gil_hold_ops = {
 
 /* ---- checking */
 
-/* Gives it to another, if that is due, and waits for it. The GIL is on no list. */
+/*
+ * Gives it to another, if that is due, and waits for it. Not if the strand has taken another one
+ * since: it would wait for the first with the second, and another strand the other way round.
+ */
 static void take_turns(struct gil *gil, struct strand *self)
 {
     struct list resumed = LIST_INIT(resumed);
     struct gil_waiter waiter;
+    if (self->hold != &gil->hold)
+        return;
+    hold_remove(self, &gil->hold);
     waiter_init(&waiter, gil, self);
     lock(gil);
     bool gone = gil_take_turns(gil, &waiter, waiter.since_ns, &resumed);
     bool lent = gil->lender == &waiter;
     unlock(gil);
     park_resume(&resumed, 0);
-    if (!gone)
-        return;
-    (void)wait_for_grant(&waiter, lent ? SPIN_LENT_NS : SPIN_NS, WEFT_FOREVER, PARK_SHIELDED);
-    if (lent) /* relaxed: for whoever has the guard next. It may have taken long to wake */
+    if (gone)
+        (void)wait_for_grant(&waiter, lent ? SPIN_LENT_NS : SPIN_NS, WEFT_FOREVER, PARK_SHIELDED);
+    if (gone && lent) /* relaxed: for whoever has the guard next. It may have taken long to wake */
         store_relaxed(&gil->late_ns, weft_now() - waiter.granted_ns);
-}
-
-/* Where it stands on the strand's list, it will stand again. */
-static void take_turns_off_list(struct gil *gil, struct strand *self)
-{
-    struct hold **place = &self->hold; /* as the next one's, the links change */
-    while (*place != &gil->hold)
-        place = &(*place)->outer;
-    struct hold *outer = gil->hold.outer;
-    *place = outer;
-    take_turns(gil, self);
-    gil->hold.outer = outer;
-    *place = &gil->hold;
+    now_holds(gil, self);
 }
 
 /* Mostly called for nothing: while somebody waits for the end of the holder's turn. */
@@ -312,7 +305,7 @@ int weft_gil_check_waiting(weft_gil *it)
     if (!(word & GIL_URGENT) && now < load_relaxed(&gil->due_ns))
         gil_plan(gil, now);
     else
-        take_turns_off_list(gil, self);
+        take_turns(gil, self);
     return 0;
 }
 

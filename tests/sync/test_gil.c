@@ -335,11 +335,34 @@ static void compute_with_two(size_t index)
     EXPECT_EQ(weft_gil_leave(&many[1]), 0);
 }
 
-TEST(a_turn_ends_with_another_one_held_too)
+TEST(turns_of_two_that_are_held_at_times_together)
 {
     weft_gil_init(&many[0], 50 * WEFT_US, false);
     weft_gil_init(&many[1], 100 * WEFT_US, false);
     strands_join(strands_start(COMPUTING, compute_with_two));
     expect_free(&many[0]);
     expect_free(&many[1]);
+}
+
+static void wait_for_first(size_t index)
+{
+    (void)index;
+    EXPECT_EQ(weft_gil_enter(&many[0], WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_gil_enter(&many[1], WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_gil_leave(&many[1]), 0);
+    EXPECT_EQ(weft_gil_leave(&many[0]), 0);
+}
+
+/* Else each would wait for what the other has. */
+TEST(a_check_of_the_first_lets_nobody_have_it_while_the_second_is_held)
+{
+    EXPECT_EQ(weft_gil_enter(&many[0], WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_gil_enter(&many[1], WEFT_FOREVER), 0);
+    struct strands *waiter = strands_start(1, wait_for_first);
+    strands_until_asleep(waiter);
+    for (int i = 0; i < 1000; i++)
+        EXPECT_EQ(weft_gil_check(&many[0]), 0);
+    EXPECT_EQ(weft_gil_leave(&many[1]), 0);
+    EXPECT_EQ(weft_gil_leave(&many[0]), 0);
+    strands_join(waiter);
 }
