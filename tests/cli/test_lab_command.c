@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -312,6 +313,82 @@ TEST(of_a_run_that_lies_partly_in_the_window_that_part_counts)
     EXPECT_EQ(command_work_within(spans, 0, 0, 100), 0);
 }
 
+/* ---- a round */
+
+static struct command_round round_of(struct command_work *work, uint32_t jobs, uint64_t most)
+{
+    char trouble[COMMAND_TROUBLE_BYTES];
+    struct command_round round;
+    EXPECT_EQ(command_round_run(work, jobs, 60 * WEFT_S, most, WEFT_FOREVER, &round, trouble), 0);
+    EXPECT_STR(trouble, "");
+    EXPECT_EQ(round.jobs, jobs);
+    EXPECT_GT(round.work, 0);
+    EXPECT_GT(round.window_s, 0);
+    return round;
+}
+
+TEST(a_round_has_the_runs_that_were_asked_for_and_no_more)
+{
+    char name[] = "true";
+    char *words[] = { name, NULL };
+    const struct command_inputs none = { 0 };
+    struct command_work work = { .words = words, .inputs = &none, .directory_fd = -1 };
+    for (uint64_t i = 1; i <= 20; i++) {
+        EXPECT_EQ(round_of(&work, 4, 4).runs, 4);
+        EXPECT_EQ(work.given, 4 * i);
+    }
+    EXPECT_EQ(round_of(&work, 2, 7).runs, 7);
+    EXPECT_FALSE(work.failure.happened);
+}
+
+TEST(a_round_counts_what_failed_and_what_was_repeated)
+{
+    char program[] = "test";
+    char wrong[] = "("; /* test ( INPUT: an error whatever the input */
+    char *words[] = { program, wrong, NULL };
+    char one[] = "one";
+    char two[] = "two";
+    struct command_input items[] = { { one, 7 }, { two, 8 } };
+    const struct command_inputs inputs = { .items = items, .count = 2, .total = 2 };
+    struct command_work work = { .words = words, .inputs = &inputs, .directory_fd = -1 };
+    struct command_round round = round_of(&work, 2, 4);
+    EXPECT_EQ(round.runs, 4);
+    EXPECT_EQ(round.failed, 4);
+    EXPECT_EQ(round.repeats, 2);
+    EXPECT_EQ(round.failed_repeats, 2);
+    EXPECT_TRUE(work.failure.happened);
+    EXPECT_STR(work.failure.text, "exited with 2");
+    EXPECT_GE(work.failure.line, 7);
+}
+
+TEST(a_round_that_cannot_start_its_command_says_why)
+{
+    char name[] = "/nonexistent/program";
+    char *words[] = { name, NULL };
+    const struct command_inputs none = { 0 };
+    struct command_work work = { .words = words, .inputs = &none, .directory_fd = -1 };
+    char trouble[COMMAND_TROUBLE_BYTES];
+    struct command_round round;
+    EXPECT_EQ(command_round_run(&work, 1, WEFT_S, 1, WEFT_FOREVER, &round, trouble), -ENOENT);
+    EXPECT_STR(trouble, "/nonexistent/program: No such file or directory");
+    EXPECT_TRUE(work.wrong);
+}
+
+TEST(a_round_ends_at_its_deadline_with_all_that_it_runs)
+{
+    char name[] = "sleep";
+    char seconds[] = "1000";
+    char *words[] = { name, seconds, NULL };
+    const struct command_inputs none = { 0 };
+    struct command_work work = { .words = words, .inputs = &none, .directory_fd = -1 };
+    char trouble[COMMAND_TROUBLE_BYTES];
+    struct command_round round;
+    EXPECT_EQ(command_round_run(&work, 3, WEFT_S, 3, weft_after(100 * WEFT_MS), &round, trouble),
+              -ETIMEDOUT);
+    EXPECT_EQ(waitpid(-1, NULL, WNOHANG), -1);
+    EXPECT_EQ(errno, ECHILD);
+}
+
 /* ---- words, inputs */
 
 /* The words with one space between them. */
@@ -424,8 +501,8 @@ TEST(an_input_that_no_program_can_take_is_named)
     struct command_inputs inputs;
     char *text = malloc(COMMAND_INPUT_MAX + 3);
     EXPECT_TRUE(text != NULL);
-    memcpy(text, "a\n", 2);
-    memset(text + 2, 'x', COMMAND_INPUT_MAX + 1);
+    memset(text, 'x', COMMAND_INPUT_MAX + 3);
+    text[1] = '\n';
     write_file(text, COMMAND_INPUT_MAX + 3);
     EXPECT_EQ(read_file(&inputs, false, 10, complaint), -E2BIG);
     EXPECT_HAS(complaint, "input 2 is longer than 131071 bytes");
