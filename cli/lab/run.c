@@ -184,6 +184,14 @@ static double others_cpu_s(const struct table *table)
     return (double)ns / (double)WEFT_S;
 }
 
+static void add_calls(const struct table *table, struct lab_sample *sample)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        sample->page_s += (double)table->done[i].page_ns / (double)WEFT_S;
+        sample->call_s += (double)table->done[i].cpu_ns / (double)WEFT_S;
+    }
+}
+
 int lab_run(weft_pool *pool, const struct lab_bench *bench, enum lab_load load, bool gil,
             size_t calls, struct lab_sample *ret, struct lab_trouble *trouble)
 {
@@ -208,6 +216,7 @@ int lab_run(weft_pool *pool, const struct lab_bench *bench, enum lab_load load, 
             .calls = calls,
             .workers = count_workers(&table),
         };
+        add_calls(&table, ret);
     }
     table_free(&table);
     return rc;

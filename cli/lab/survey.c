@@ -29,7 +29,7 @@
 enum {
     RUNS_MAX = 40,   /* of a configuration; more change nothing */
     RUNS_FIRST = 1,  /* in the first visit */
-    RUNS_LATER = 3,  /* in each other, at most */
+    RUNS_LATER = 2,  /* in each other, at most */
     ROUNDS_SURE = 2, /* in which everything is visited, if there is time */
     WAVES_MAX = 4096,
 };
@@ -49,10 +49,10 @@ struct config {
     bool gil;
     size_t runs;
     double rates[RUNS_MAX];
-    double seconds, cpu_s; /* of all runs together */
-    uint32_t used;         /* workers that took part in the last run */
-    size_t waves;          /* of a run */
-    unsigned visits;       /* one more than the last round in which it was visited */
+    double seconds, cpu_s, page_s, call_s; /* of all runs together */
+    uint32_t used;                         /* workers that took part in the last run */
+    size_t waves;                          /* of a run */
+    unsigned visits; /* one more than the last round in which it was visited */
     bool tight;
     char explain[LAB_EXPLAIN_BYTES];
 };
@@ -128,7 +128,7 @@ static int64_t between(int64_t ns, int64_t least, int64_t most)
 
 static void plan(struct survey *survey, int64_t time_ns)
 {
-    int64_t runs = (int64_t)survey->count * (RUNS_FIRST + RUNS_LATER + 1);
+    int64_t runs = (int64_t)survey->count * (RUNS_FIRST + 2 * RUNS_LATER);
 
     survey->slice_ns = between(time_ns / (runs > 0 ? runs : 1), SLICE_MIN_NS, SLICE_MAX_NS);
     survey->settle_ns = between(time_ns / 80, SETTLE_MIN_NS, SETTLE_MAX_NS);
@@ -159,6 +159,8 @@ static void note(struct config *config, const struct lab_sample *sample)
     config->rates[config->runs++] = (double)sample->calls / sample->seconds;
     config->seconds += sample->seconds;
     config->cpu_s += sample->cpu_s;
+    config->page_s += sample->page_s;
+    config->call_s += sample->call_s;
     config->used = sample->workers;
     memcpy(sorted, config->rates, config->runs * sizeof sorted[0]);
     struct interval interval = interval_of(sorted, config->runs);
@@ -288,6 +290,7 @@ static struct lab_row row_of(struct config *config)
         .high = interval.high,
         .cpus = cpus,
         .waiting = fmin(fmax(1 - cpus / workers, 0), 1),
+        .call_waits = workers == 1 ? config->page_s / (config->page_s + config->call_s) : -1,
         .tight = config->tight,
     };
 
