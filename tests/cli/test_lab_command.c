@@ -149,6 +149,23 @@ TEST(a_crowded_machine_does_not_make_a_computing_command_wait)
     EXPECT_HAS(text, "Other programs, or a quota,");
 }
 
+TEST(gains_on_a_crowded_machine_are_no_advice_for_a_quiet_one)
+{
+    struct command_degree degrees[] = { degree(1, 1, 0.1), degree(2, 1.5, 0.1), degree(4, 2, 0.1) };
+    for (size_t i = 0; i < 3; i++) {
+        degrees[i].queued_s = 0.88 * degrees[i].wall_s;
+        degrees[i].cpu_pressure = 1;
+    }
+    struct command_verdict verdict = command_judge(degrees, 3, CPUS);
+    EXPECT_EQ(verdict.class, COMMAND_CPU);
+    EXPECT_EQ(verdict.limit, COMMAND_LIMIT_CPUS);
+    EXPECT_EQ(degrees[verdict.best].jobs, 4);
+    const char *text = text_of(&verdict, degrees, 3);
+    EXPECT_HAS(text, "-j 4 is best: 2.0 x as fast as -j 1");
+    EXPECT_HAS(text,
+               "on a quiet machine the figures are higher, and -j 2 can be expected to be enough.");
+}
+
 TEST(a_crowded_machine_does_not_make_a_waiting_command_compute)
 {
     struct command_degree degrees[DEGREES];
