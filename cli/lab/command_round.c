@@ -24,8 +24,9 @@ enum { SPANS_FIRST = 256, WORKER_STACK_BYTES = 256 * 1024, DISK_BLOCK_BYTES = 51
 /* What the workers of a round share. */
 struct crew {
     struct command_work *work;
-    int64_t stop_ns; /* constant, as is the next */
-    uint64_t last;   /* work->given at which the round ends */
+    int64_t stop_ns;    /* constant, as is the next */
+    uint64_t last;      /* work->given at which the round ends */
+    uint32_t unstarted; /* workers that have not begun; guarded by work->lock */
 
     weft_lock lock; /* guards what follows */
     struct command_round *round;
@@ -70,7 +71,8 @@ static bool take_turn(struct crew *crew, struct turn *turn, bool first)
     const struct command_inputs *inputs = work->inputs;
 
     weft_lock_lock(&work->lock);
-    bool taken = first || work->given < crew->last;
+    crew->unstarted -= first;
+    bool taken = first || work->given + crew->unstarted < crew->last; /* theirs are set aside */
     uint64_t given = taken ? work->given++ : 0;
     weft_lock_release(&work->lock);
     if (!taken)
@@ -326,6 +328,7 @@ int command_round_run(struct command_work *work, uint32_t jobs, int64_t slice_ns
     struct account before;
     struct crew crew = { .work = work,
                          .stop_ns = weft_now() + slice_ns,
+                         .unstarted = jobs,
                          .last = most < UINT64_MAX - work->given ? work->given + most : UINT64_MAX,
                          .lock = WEFT_LOCK_INIT,
                          .round = &round,

@@ -109,12 +109,12 @@ static enum command_limit limit_of(const struct command_verdict *verdict,
     const struct command_degree *best = &degrees[verdict->best];
     const struct command_degree *most = &degrees[count - 1];
 
-    if (verdict->cpus >= FULL_FROM * cpus)
+    if (verdict->cpus >= FULL_FROM * cpus || queued_share(best) >= CROWD_FROM)
         return COMMAND_LIMIT_CPUS;
     if (best == most)
         return verdict->best > 0 ? COMMAND_LIMIT_GAINING : COMMAND_LIMIT_UNKNOWN;
     if (queued_share(most) >= CROWD_FROM || most->cpu_pressure >= CROWD_FROM)
-        return COMMAND_LIMIT_CPUS; /* with those of other programs */
+        return COMMAND_LIMIT_CPUS; /* other programs may have a part in it */
     if (verdict->wait == COMMAND_WAIT_DISK || (uses_disk(most) && most->io_pressure >= 0.5))
         return COMMAND_LIMIT_DISK;
     return COMMAND_LIMIT_OTHER;
@@ -292,11 +292,20 @@ static void say_best(struct lab_text *words, const struct command_verdict *verdi
         lab_say(words, "That is uncertain: the intervals overlap. ");
 }
 
-static void say_crowd(struct lab_text *words, const struct command_verdict *verdict)
+/* Among many, who sends more gets more: that is no reason to do so when the others are gone. */
+static void say_crowd(struct lab_text *words, const struct command_verdict *verdict,
+                      const struct command_degree *best, double cpus)
 {
-    if (verdict->crowded)
-        lab_say(words, "Other programs, or a quota, kept it from the CPUs meanwhile: on a quiet "
-                       "machine the figures are higher. ");
+    uint32_t all = (uint32_t)ceil(cpus);
+
+    if (!verdict->crowded)
+        return;
+    lab_say(words,
+            "Other programs, or a quota, kept it from the CPUs meanwhile: on a quiet machine "
+            "the figures are higher");
+    if (verdict->class == COMMAND_CPU && best->jobs > all)
+        lab_say(words, ", and -j %u can be expected to be enough", all);
+    lab_say(words, ". ");
 }
 
 static void say_warnings(struct lab_text *words, const struct command_verdict *verdict,
@@ -327,7 +336,7 @@ void command_verdict_text(const struct command_verdict *verdict,
     say_class(&words, verdict, &degrees[0]);
     say_best(&words, verdict, degrees, count, cpus);
     say_warnings(&words, verdict, degrees, count);
-    say_crowd(&words, verdict);
+    say_crowd(&words, verdict, &degrees[verdict->best], cpus);
     while (words.at > text && words.at[-1] == ' ')
         *--words.at = '\0';
 }

@@ -201,10 +201,15 @@ static bool check_mode(const struct options *options, const struct lab_settings 
 }
 
 /* Whether a file can be written is known now, not after a minute. */
-static bool check_file(const struct options *options, const char *option, const char *path)
+static bool check_file(const struct options *options, const struct lab_settings *s,
+                       const char *option, const char *path)
 {
-    if (path == NULL || strcmp(path, "-") == 0)
+    if (path == NULL || (path == s->json && strcmp(path, "-") == 0))
         return true;
+    if (strcmp(path, "-") == 0) {
+        options_complain(options, "%s -: the table is on standard output; name a file", option);
+        return false;
+    }
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         options_complain(options, "%s %s: %s", option, path, strerror(errno));
@@ -274,7 +279,7 @@ enum options_result lab_settings_parse(int argc, char **argv, struct lab_setting
     if (parsed != OPTIONS_RUN)
         return parsed;
     bool right = check(&options, s, &raw) && take_operands(&options, s, argv, argc, first) &&
-                 check_mode(&options, s, &raw) && check_file(&options, "--json", s->json) &&
-                 check_file(&options, "--html", s->html);
+                 check_mode(&options, s, &raw) && check_file(&options, s, "--json", s->json) &&
+                 check_file(&options, s, "--html", s->html);
     return right ? OPTIONS_RUN : OPTIONS_WRONG;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -146,6 +147,23 @@ TEST(a_crowded_machine_does_not_make_a_computing_command_wait)
     const char *text = text_of(&verdict, degrees, 2);
     EXPECT_HAS(text, "and 75 % waiting for one");
     EXPECT_HAS(text, "Other programs, or a quota,");
+}
+
+TEST(gains_on_a_crowded_machine_are_no_advice_for_a_quiet_one)
+{
+    struct command_degree degrees[] = { degree(1, 1, 0.1), degree(2, 1.5, 0.1), degree(4, 2, 0.1) };
+    for (size_t i = 0; i < 3; i++) {
+        degrees[i].queued_s = 0.88 * degrees[i].wall_s;
+        degrees[i].cpu_pressure = 1;
+    }
+    struct command_verdict verdict = command_judge(degrees, 3, CPUS);
+    EXPECT_EQ(verdict.class, COMMAND_CPU);
+    EXPECT_EQ(verdict.limit, COMMAND_LIMIT_CPUS);
+    EXPECT_EQ(degrees[verdict.best].jobs, 4);
+    const char *text = text_of(&verdict, degrees, 3);
+    EXPECT_HAS(text, "-j 4 is best: 2.0 x as fast as -j 1");
+    EXPECT_HAS(text,
+               "on a quiet machine the figures are higher, and -j 2 can be expected to be enough.");
 }
 
 TEST(a_crowded_machine_does_not_make_a_waiting_command_compute)
@@ -312,6 +330,82 @@ TEST(of_a_run_that_lies_partly_in_the_window_that_part_counts)
     EXPECT_EQ(command_work_within(spans, 0, 0, 100), 0);
 }
 
+/* ---- a round */
+
+static struct command_round round_of(struct command_work *work, uint32_t jobs, uint64_t most)
+{
+    char trouble[COMMAND_TROUBLE_BYTES];
+    struct command_round round;
+    EXPECT_EQ(command_round_run(work, jobs, 60 * WEFT_S, most, WEFT_FOREVER, &round, trouble), 0);
+    EXPECT_STR(trouble, "");
+    EXPECT_EQ(round.jobs, jobs);
+    EXPECT_GT(round.work, 0);
+    EXPECT_GT(round.window_s, 0);
+    return round;
+}
+
+TEST(a_round_has_the_runs_that_were_asked_for_and_no_more)
+{
+    char name[] = "true";
+    char *words[] = { name, NULL };
+    const struct command_inputs none = { 0 };
+    struct command_work work = { .words = words, .inputs = &none, .directory_fd = -1 };
+    for (uint64_t i = 1; i <= 20; i++) {
+        EXPECT_EQ(round_of(&work, 4, 4).runs, 4);
+        EXPECT_EQ(work.given, 4 * i);
+    }
+    EXPECT_EQ(round_of(&work, 2, 7).runs, 7);
+    EXPECT_FALSE(work.failure.happened);
+}
+
+TEST(a_round_counts_what_failed_and_what_was_repeated)
+{
+    char program[] = "test";
+    char wrong[] = "("; /* test ( INPUT: an error whatever the input */
+    char *words[] = { program, wrong, NULL };
+    char one[] = "one";
+    char two[] = "two";
+    struct command_input items[] = { { one, 7 }, { two, 8 } };
+    const struct command_inputs inputs = { .items = items, .count = 2, .total = 2 };
+    struct command_work work = { .words = words, .inputs = &inputs, .directory_fd = -1 };
+    struct command_round round = round_of(&work, 2, 4);
+    EXPECT_EQ(round.runs, 4);
+    EXPECT_EQ(round.failed, 4);
+    EXPECT_EQ(round.repeats, 2);
+    EXPECT_EQ(round.failed_repeats, 2);
+    EXPECT_TRUE(work.failure.happened);
+    EXPECT_STR(work.failure.text, "exited with 2");
+    EXPECT_GE(work.failure.line, 7);
+}
+
+TEST(a_round_that_cannot_start_its_command_says_why)
+{
+    char name[] = "/nonexistent/program";
+    char *words[] = { name, NULL };
+    const struct command_inputs none = { 0 };
+    struct command_work work = { .words = words, .inputs = &none, .directory_fd = -1 };
+    char trouble[COMMAND_TROUBLE_BYTES];
+    struct command_round round;
+    EXPECT_EQ(command_round_run(&work, 1, WEFT_S, 1, WEFT_FOREVER, &round, trouble), -ENOENT);
+    EXPECT_STR(trouble, "/nonexistent/program: No such file or directory");
+    EXPECT_TRUE(work.wrong);
+}
+
+TEST(a_round_ends_at_its_deadline_with_all_that_it_runs)
+{
+    char name[] = "sleep";
+    char seconds[] = "1000";
+    char *words[] = { name, seconds, NULL };
+    const struct command_inputs none = { 0 };
+    struct command_work work = { .words = words, .inputs = &none, .directory_fd = -1 };
+    char trouble[COMMAND_TROUBLE_BYTES];
+    struct command_round round;
+    EXPECT_EQ(command_round_run(&work, 3, WEFT_S, 3, weft_after(100 * WEFT_MS), &round, trouble),
+              -ETIMEDOUT);
+    EXPECT_EQ(waitpid(-1, NULL, WNOHANG), -1);
+    EXPECT_EQ(errno, ECHILD);
+}
+
 /* ---- words, inputs */
 
 /* The words with one space between them. */
@@ -424,8 +518,8 @@ TEST(an_input_that_no_program_can_take_is_named)
     struct command_inputs inputs;
     char *text = malloc(COMMAND_INPUT_MAX + 3);
     EXPECT_TRUE(text != NULL);
-    memcpy(text, "a\n", 2);
-    memset(text + 2, 'x', COMMAND_INPUT_MAX + 1);
+    memset(text, 'x', COMMAND_INPUT_MAX + 3);
+    text[1] = '\n';
     write_file(text, COMMAND_INPUT_MAX + 3);
     EXPECT_EQ(read_file(&inputs, false, 10, complaint), -E2BIG);
     EXPECT_HAS(complaint, "input 2 is longer than 131071 bytes");

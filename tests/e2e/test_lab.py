@@ -192,6 +192,7 @@ def test_only_what_was_asked_for_is_measured():
     (["--time", "soon"], "weft lab: --time: 'soon' is not a duration"),
     (["--json", "/nowhere/lab.json"], "weft lab: --json /nowhere/lab.json: No such file or directory"),
     (["--html", "/nowhere/lab.html"], "weft lab: --html /nowhere/lab.html: No such file or directory"),
+    (["--html", "-"], "weft lab: --html -: the table is on standard output; name a file"),
     (["ls"], "weft lab: unexpected argument 'ls'; a command comes after --"),
     (["--"], "weft lab: no command after --"),
     (["-i", "names"], "weft lab: -i names: needs a command, after --"),
