@@ -2,8 +2,6 @@
 /* A load's section: what its calls do, who wins, the plot, and all figures. */
 #include "page_parts.h"
 
-#include "html.h"
-
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
@@ -56,6 +54,17 @@ const struct lab_row *page_serial(const struct lab_results *results, enum lab_lo
     return NULL;
 }
 
+const char *page_times(char buffer[HTML_NUMBER_BYTES], const struct lab_row *row,
+                       const struct lab_row *serial)
+{
+    double times = serial != NULL && serial->rate > 0 ? row->rate / serial->rate : -1;
+
+    if (times < 0 || times >= 99.95)
+        return html_number(buffer, times);
+    snprintf(buffer, HTML_NUMBER_BYTES, "%.*f", times < 9.995 ? 2 : 1, times);
+    return buffer;
+}
+
 void page_data(FILE *to, const struct lab_row *row)
 {
     html(to,
@@ -87,8 +96,7 @@ static void print_row(FILE *to, const struct lab_row *row, const struct lab_row 
     print_name(to, row);
     html(to, "<td>%" PRIu32 "</td>", row->workers);
     html(to, "<td>%s</td>", html_number(number, row->rate));
-    double ratio = serial != NULL && serial->rate > 0 ? row->rate / serial->rate : -1;
-    html(to, "<td>%s</td>", html_number(number, ratio));
+    html(to, "<td>%s</td>", page_times(number, row, serial));
     html(to, "<td>%.2f</td><td>%.0f %%</td>", row->cpus, 100 * row->waiting);
     if (row->runs > 1)
         html(to, "<td class=\"soft\">%s to %s%s</td>", html_number(number, row->low),

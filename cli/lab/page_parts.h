@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "html.h"
 #include "results.h"
 
 /* From the doctype to the verdicts at a glance, and what follows all else. */
@@ -30,6 +31,10 @@ int page_timelines(FILE *to, const struct lab_results *results);
  * there is none. */
 const struct lab_row *page_best(const struct lab_results *results, enum lab_load load);
 const struct lab_row *page_serial(const struct lab_results *results, enum lab_load load);
+
+/* How many times as fast as the serial row one is; a dash if there is none. */
+const char *page_times(char buffer[HTML_NUMBER_BYTES], const struct lab_row *row,
+                       const struct lab_row *serial);
 
 /* The next round number, 1, 2 or 5 times a power of ten, that is at least that: from one mark of an
  * axis to the next. */

@@ -10,8 +10,6 @@
  * choose, auto chooses them itself: both are lines across, auto's with a mark at what it chose. */
 #include "page_parts.h"
 
-#include "html.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>

@@ -2,8 +2,6 @@
 /* What a data race loses, and the lock that stops it. */
 #include "page_parts.h"
 
-#include "html.h"
-
 #include <inttypes.h>
 
 enum { BAR_PX = 26, LINE_PX = 66 };

@@ -2,8 +2,6 @@
 /* What stands around the loads: head, title, machine, verdicts at a glance, how it was measured. */
 #include "page_parts.h"
 
-#include "html.h"
-
 #include <inttypes.h>
 
 #define OTHERS_SHOWN 0.1 /* CPUs */
@@ -91,8 +89,7 @@ static void print_card(FILE *to, const struct lab_row *best, const struct lab_ro
     html(to, best->kind == WEFT_SERIAL ? "%s" : "%s × %" PRIu32, kind, best->workers);
     html(to, "</strong>\n<span>%s calls/s</span>\n", html_number(number, best->rate));
     if (serial != NULL && serial != best && serial->rate > 0)
-        html(to, "<span class=\"soft\">%s times serial</span>\n",
-             html_number(number, best->rate / serial->rate));
+        html(to, "<span class=\"soft\">%s times serial</span>\n", page_times(number, best, serial));
     fputs("</a></li>\n", to);
 }
 

@@ -9,8 +9,6 @@
  * Lanes are drawn in an inner drawing of LANE_COLUMNS by the height in pixels, which is stretched
  * to the width that there is; strokes along x keep their height. Labels are outside it. */
 #include "page_parts.h"
-
-#include "html.h"
 #include "page_lanes.h"
 
 #include <inttypes.h>
