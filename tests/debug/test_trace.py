@@ -18,6 +18,7 @@ import time
 PATIENCE_S = 300  # only ends a test that hangs
 
 program, *emulator = sys.argv[1:]
+program = os.path.abspath(program)
 checks = []
 
 
