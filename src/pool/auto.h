@@ -93,8 +93,8 @@ void auto_stop(weft_pool *pool);
 /* Whether there is more to do than the first workers can, or more workers than those. */
 bool auto_needs_pilot(weft_pool *pool);
 
-/* The pilot (auto_pilot.c). */
-void auto_pilot_main(void *pool);
+/* The pilot (auto_pilot.c); ctx: the pool. */
+void auto_pilot_main(void *ctx);
 
 /* ---- what workers tell */
 

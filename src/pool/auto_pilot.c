@@ -17,7 +17,7 @@
 #include "pool/auto.h"
 #include "pool/pool.h"
 
-enum { LIMITS_NS = 100 * 1000000, REFUSED_NS = 2000000000 };
+enum { LIMITS_NS = 100 * 1000000, REFUSED_NS = 500 * 1000000 };
 
 /* ---- more workers, and fewer */
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -247,6 +248,68 @@ TEST(it_leaves_addresses_to_its_calls)
     EXPECT_LE(threads_of(pool), 32);
     weft_event_set(&gate);
     weft_pool_close(pool);
+}
+
+/* ---- a real quota */
+
+/* A cgroup for this process alone; "" outside of it. */
+static char quota_group[200], outer_group[200];
+
+static bool write_into(const char *group, const char *file, const char *text)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", group, file);
+    FILE *to = fopen(path, "we");
+    if (!to)
+        return false;
+    bool ok = fputs(text, to) >= 0;
+    return fclose(to) == 0 && ok;
+}
+
+static void leave_quota(void)
+{
+    char pid[20];
+    snprintf(pid, sizeof pid, "%d", getpid());
+    (void)write_into(outer_group, "cgroup.procs", pid);
+    (void)rmdir(quota_group);
+}
+
+/* Half a CPU, as this machine's version of cgroups has it. False: not allowed here. */
+static bool enter_quota(const char *outer, bool v2)
+{
+    char pid[20];
+    snprintf(pid, sizeof pid, "%d", getpid());
+    snprintf(outer_group, sizeof outer_group, "%s", outer);
+    snprintf(quota_group, sizeof quota_group, "%.150s/weft-test-%d", outer, getpid());
+    if (mkdir(quota_group, 0700) < 0)
+        return false;
+    bool set = v2 ? write_into(quota_group, "cpu.max", "50000 100000")
+                  : write_into(quota_group, "cpu.cfs_period_us", "100000") &&
+                        write_into(quota_group, "cpu.cfs_quota_us", "50000");
+    if (set && write_into(quota_group, "cgroup.procs", pid))
+        return true;
+    leave_quota();
+    return false;
+}
+
+TEST(a_quota_is_all_the_cpus_there_are)
+{
+    if (HARNESS_EMULATED || HARNESS_VALGRIND)
+        SKIP("half a CPU is too little for what runs the test");
+    if (!enter_quota("/sys/fs/cgroup/cpu", false) && !enter_quota("/sys/fs/cgroup", true))
+        SKIP("no cgroup may be made here");
+    bool quota;
+    if (base_cpu_thousandths(&quota) != 500) {
+        leave_quota();
+        SKIP("the cgroup is not seen from inside");
+    }
+    weft_pool *pool = open_auto((weft_options){ .backlog_max = 20 });
+    EXPECT_HAS(explain(pool), "; 1 thread on 0.5 CPUs (a quota)");
+    while (!says(pool, "CPU-bound; 1 thread on 0.5 CPUs (a quota)"))
+        submit_all(pool, compute, 10);
+    meet_all(pool, 12); /* what waits takes no quota */
+    weft_pool_close(pool);
+    leave_quota();
 }
 
 /* ---- workers that come and go */

@@ -58,7 +58,7 @@ static void submit_and_cancel(size_t index)
     }
 }
 
-TEST_EACH_KIND(calls_end_once_under_cancellations)
+TEST_EACH_POOL_KIND(calls_end_once_under_cancellations)
 {
     seed = stress_seed();
     end = stress_end();
@@ -99,7 +99,7 @@ static void map_again_and_again(size_t index)
     }
 }
 
-TEST_EACH_KIND(maps_end_under_failures_and_deadlines)
+TEST_EACH_POOL_KIND(maps_end_under_failures_and_deadlines)
 {
     seed = stress_seed();
     end = stress_end();
@@ -125,7 +125,7 @@ static void cancel_open_future(size_t index)
 }
 
 /* One strand cancels a call of a pool that another closes at that moment. */
-TEST_EACH_KIND(a_pool_may_be_closed_while_its_calls_are_cancelled)
+TEST_EACH_POOL_KIND(a_pool_may_be_closed_while_its_calls_are_cancelled)
 {
     seed = stress_seed();
     end = stress_end();
@@ -158,7 +158,7 @@ static void start_in_group(size_t index)
     }
 }
 
-TEST_EACH_KIND(a_group_may_be_cancelled_while_calls_are_started_and_taken)
+TEST_EACH_POOL_KIND(a_group_may_be_cancelled_while_calls_are_started_and_taken)
 {
     seed = stress_seed();
     end = stress_end();
