@@ -142,8 +142,8 @@ static bool announce_waiter(struct gil *gil)
 {
     uint64_t word = load_relaxed(&gil->word); /* a first guess: the swap decides */
     while (!(word & GIL_WANTED))
-        /* relaxed: publishes nothing */
-        if (cas_relaxed(&gil->word, &word, word | GIL_WANTED))
+        /* acquire: pairs with the release in leave(), for one who finds it free by now */
+        if (cas_acquire(&gil->word, &word, word | GIL_WANTED))
             break;
     return word >= GIL_ID_ONE;
 }
