@@ -21,21 +21,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A load whose measuring did not begin has no section. */
-static bool was_run(const struct lab_results *results, enum lab_load load)
-{
-    for (size_t i = 0; i < results->row_count; i++)
-        if (results->rows[i].load == load)
-            return true;
-    return false;
-}
-
 static int print_all(FILE *to, const struct lab_results *results)
 {
     page_begin(to, results);
     for (int load = 0; load < LAB_LOADS; load++)
-        if (was_run(results, (enum lab_load)load))
-            page_load(to, results, (enum lab_load)load);
+        page_load(to, results, (enum lab_load)load);
     int rc = page_timelines(to, results);
     page_race(to, &results->race);
     page_end(to, results);

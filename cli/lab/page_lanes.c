@@ -152,15 +152,15 @@ static void add_span(struct sum *sum, const struct lab_span *span, unsigned char
 /* What computed in a column for at least half of its time, or LANE_IDLE. */
 static unsigned char most_of(const struct sum *sum, size_t c)
 {
-    unsigned char most = LANE_COMPUTING;
+    unsigned most = LANE_COMPUTING;
     float computing = 0;
 
-    for (unsigned char look = LANE_COMPUTING; look < SHOWN; look++) {
+    for (unsigned look = LANE_COMPUTING; look < SHOWN; look++) {
         computing += sum->share[c][look];
         if (sum->share[c][look] > sum->share[c][most])
             most = look;
     }
-    return computing >= 0.5F ? most : LANE_IDLE;
+    return (unsigned char)(computing >= 0.5F ? most : LANE_IDLE);
 }
 
 static void choose_all(const struct sum *sum, struct lane *ret)

@@ -170,17 +170,33 @@ static const char *without_title(const struct lab_verdict *verdict)
     return verdict->text;
 }
 
+/* "threads", whose colour the verdict has; "" without a winner. */
+static const char *winner(const struct lab_results *results, const struct lab_verdict *verdict)
+{
+    return verdict->best < results->row_count ? weft_kind_name(results->rows[verdict->best].kind)
+                                              : "";
+}
+
+static bool was_run(const struct lab_results *results, enum lab_load load)
+{
+    for (size_t i = 0; i < results->row_count; i++)
+        if (results->rows[i].load == load)
+            return true;
+    return false;
+}
+
 void page_load(FILE *to, const struct lab_results *results, enum lab_load load)
 {
     const struct lab_verdict *verdict = find_verdict(results, load);
-    const struct lab_row *best = page_best(results, load);
     const char *id = lab_load_name(load);
 
+    if (!was_run(results, load))
+        return;
     html(to, "<section id=\"%s\" aria-labelledby=\"%s-title\">\n<h2 id=\"%s-title\">%s</h2>\n", id,
          id, id, lab_load_title(load));
     html(to, "<p class=\"soft\">%s</p>\n", what[load]);
     if (verdict != NULL)
-        html(to, "<p class=\"verdict %s\">%s</p>\n", best != NULL ? weft_kind_name(best->kind) : "",
+        html(to, "<p class=\"verdict %s\">%s</p>\n", winner(results, verdict),
              without_title(verdict));
     page_plot(to, results, load);
     print_explanations(to, results, load);

@@ -12,7 +12,7 @@ void page_begin(FILE *to, const struct lab_results *results);
 void page_style(FILE *to);
 void page_end(FILE *to, const struct lab_results *results);
 
-/* A load: its verdict, its plot, its table. */
+/* A load: its verdict, its plot, its table. Nothing if its measuring did not begin. */
 void page_load(FILE *to, const struct lab_results *results, enum lab_load load);
 void page_plot(FILE *to, const struct lab_results *results, enum lab_load load);
 void page_table(FILE *to, const struct lab_results *results, enum lab_load load);
@@ -30,6 +30,10 @@ int page_timelines(FILE *to, const struct lab_results *results);
  * there is none. */
 const struct lab_row *page_best(const struct lab_results *results, enum lab_load load);
 const struct lab_row *page_serial(const struct lab_results *results, enum lab_load load);
+
+/* The next round number, 1, 2 or 5 times a power of ten, that is at least that: from one mark of an
+ * axis to the next. */
+double page_step(double about);
 
 /* One of a kind's workers: "thread". */
 const char *page_worker_name(weft_kind kind);

@@ -112,14 +112,14 @@ static void find_axes(struct plot *plot)
     y->max = y->log ? y->max * 1.2 : y->max * 1.06;
 }
 
-static double nice_step(double about)
+double page_step(double about)
 {
     double unit = pow(10, floor(log10(about)));
 
-    return about < 1.5 * unit   ? unit
-           : about < 3.5 * unit ? 2 * unit
-           : about < 7.5 * unit ? 5 * unit
-                                : 10 * unit;
+    return about <= unit       ? unit
+           : about <= 2 * unit ? 2 * unit
+           : about <= 5 * unit ? 5 * unit
+                               : 10 * unit;
 }
 
 /* What is written beside y: round numbers, five or so, or one to three for each power of ten. */
@@ -131,16 +131,18 @@ static size_t find_ticks(const struct axis *y, double ticks[TICKS_MAX])
     if (!(y->max > 0))
         return 0;
     if (!y->log) {
-        double step = nice_step(y->max / 5);
-        for (double tick = 0; tick <= y->max && n < TICKS_MAX; tick += step)
-            ticks[n++] = tick;
+        double step = page_step(y->max / 5);
+        while ((double)n * step <= y->max && n < TICKS_MAX) {
+            ticks[n] = (double)n * step;
+            n++;
+        }
         return n;
     }
     size_t used = y->max / y->min > 2000 ? 1 : 3;
-    for (double unit = pow(10, floor(log10(y->min))); unit <= y->max; unit *= 10)
+    for (int tens = (int)floor(log10(y->min)); pow(10, tens) <= y->max; tens++)
         for (size_t i = 0; i < used && n < TICKS_MAX; i++)
-            if (digits[i] * unit >= y->min && digits[i] * unit <= y->max)
-                ticks[n++] = digits[i] * unit;
+            if (digits[i] * pow(10, tens) >= y->min && digits[i] * pow(10, tens) <= y->max)
+                ticks[n++] = digits[i] * pow(10, tens);
     return n;
 }
 

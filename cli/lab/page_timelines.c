@@ -14,7 +14,6 @@
 #include "page_lanes.h"
 
 #include <inttypes.h>
-#include <math.h>
 
 enum { TOP = 4, WORKERS_MAX = 64, BETWEEN = 10, AXIS_PX = 26, ROOMY_PX = 12, STRIPED_PX = 8 };
 
@@ -126,19 +125,9 @@ static void draw_labels(FILE *to, const struct drawing *d)
         draw_label(to, cpus_top(d) + 20 * ((double)i + 0.5), "CPU", d->cpus.at[i]);
 }
 
-static double nice_step(double about)
-{
-    double unit = pow(10, floor(log10(about)));
-
-    return about <= unit       ? unit
-           : about <= 2 * unit ? 2 * unit
-           : about <= 5 * unit ? 5 * unit
-                               : 10 * unit;
-}
-
 static void draw_axis(FILE *to, const struct drawing *d)
 {
-    double end_ms = (double)d->end_ns / 1e6, step = nice_step(end_ms / 5);
+    double end_ms = (double)d->end_ns / 1e6, step = page_step(end_ms / 5);
     int bottom = height(d) + 4;
 
     for (int i = 0; i * step <= end_ms; i++) {
