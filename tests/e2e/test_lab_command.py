@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE_S, tool_path
+from conftest import PATIENCE_S, not_emulated, tool_path
 
 ENOUGH = ["--time", "1m"]
 LITTLE = ["--time", "2s"]  # for a first run to begin, and to end
@@ -250,6 +250,7 @@ def test_control_characters_of_a_failure_are_not_printed(lab, inputs):
     assert "?[2J?[31mred" in run.stdout and "\033" not in run.stdout
 
 
+@not_emulated("makes vfork() a fork(), so that posix_spawn() does not hear of errors")
 @pytest.mark.parametrize("command, message", [
     (["./missing"], "weft lab: ./missing: No such file or directory\n"),
     (["no-such-program-anywhere"], "weft lab: no-such-program-anywhere: No such file or directory\n"),
