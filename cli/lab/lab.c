@@ -9,10 +9,8 @@
  *   timeline.c      who does what, when           race.c          lost updates
  *   table.c         all of it as text             results_json.c  as JSON
  *   page.c          as an HTML page               progress.c      the line that says how far it is
- *   command_run.h   the same about the user's own command
- *
- * What measures is a strand of its own, because a strand can be cancelled: Ctrl-C ends whatever it
- * waits for. The main strand waits for that, or for its end, and shows what there is. */
+ *   strand.c        what measures, ended by Ctrl-C
+ *   command_run.c   the same about the user's own command */
 #include "command.h"
 
 #include "command_run.h"
@@ -24,17 +22,16 @@
 #include "results_json.h"
 #include "settings.h"
 #include "site_child.h"
+#include "strand.h"
 #include "survey.h"
 #include "table.h"
 #include "timeline.h"
 #include "verdict.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { RACERS_MAX = 4 };
 
@@ -89,7 +86,7 @@ static uint32_t racers(const struct lab *lab)
 /* The strand that measures. */
 static int measure(weft_call *call)
 {
-    struct lab *lab = call->pointer;
+    struct lab *lab = lab_strand_pointer(call);
     weft_deadline deadline = { lab->started_ns + lab->settings->time_ns };
     int rc = prepare(lab);
 
@@ -108,52 +105,15 @@ static int measure(weft_call *call)
     return rc;
 }
 
-/* Waits for the end of the measuring strand, and cancels it on Ctrl-C. */
-static void supervise(weft_group *group, int group_fd, int signals)
-{
-    struct pollfd fds[] = { { .fd = group_fd, .events = POLLIN },
-                            { .fd = signals, .events = POLLIN } };
-
-    for (;;) {
-        if (poll(fds, 2, -1) < 0)
-            continue; /* EINTR: by a debugger */
-        if (fds[0].revents != 0)
-            return;
-        interrupts_read(signals);
-        if (weft_event_is_set(&interrupts.finish))
-            weft_group_cancel(group);
-    }
-}
-
-/* Returns what measure() returned, or -errno. */
-static int run_strand(struct lab *lab, int signals)
-{
-    weft_group *group = NULL;
-    weft_future *strand = NULL;
-    int rc = weft_group_open(&group, WEFT_THREADS, &(weft_options){ .name = "lab" });
-    int fd = rc == 0 ? weft_group_fd(group) : rc;
-
-    rc = fd < 0 ? fd : weft_group_submit(group, measure, lab, WEFT_POINTER, &strand, WEFT_FOREVER);
-    if (rc == 0) {
-        supervise(group, fd, signals);
-        rc = weft_future_outcome(strand)->status;
-    }
-    weft_future_close(strand);
-    weft_group_close(group);
-    return rc;
-}
-
 static int measure_all(struct lab *lab)
 {
     (void)descriptors_raise(); /* before the zygote, whose processes inherit it */
     lab_loads_init();
     int rc = weft_init();
-    int signals = rc == 0 ? interrupts_open() : rc;
 
-    if (signals < 0)
-        return signals;
-    rc = run_strand(lab, signals);
-    close(signals);
+    if (rc < 0)
+        return rc;
+    rc = lab_strand_run(measure, lab);
     progress_clear(&lab->progress);
     lab->results.seconds = (double)(weft_now() - lab->started_ns) / (double)WEFT_S;
     lab->results.interrupted = weft_event_is_set(&interrupts.finish);

@@ -134,17 +134,19 @@ static int fetch(weft_call *call, const struct lab_job *job)
 }
 
 static int work(weft_call *call, const struct lab_job *job, struct record *record,
-                uint64_t *ret_product)
+                struct lab_done *done)
 {
+    int64_t begin_ns = weft_now();
     int rc = job->page ? fetch(call, job) : 0;
 
+    done->page_ns = job->page ? weft_now() - begin_ns : 0;
     if (record != NULL) {
         int64_t now = weft_now();
         end_span(record, now, true); /* for the GIL and the page */
         record->seen_ns = now;
     }
     if (rc == 0)
-        rc = compute(job, record, ret_product);
+        rc = compute(job, record, &done->product);
     if (record != NULL)
         end_span(record, weft_now(), false);
     return rc;
@@ -160,7 +162,7 @@ static int run(weft_call *call, struct record *record, struct lab_done *done)
     int rc = job->gil ? weft_gil_enter(&gil, WEFT_FOREVER) : 0;
     if (rc < 0)
         return rc;
-    rc = work(call, job, record, &done->product);
+    rc = work(call, job, record, done);
     if (job->gil)
         (void)weft_gil_leave(&gil);
     done->cpu_ns = thread_cpu_ns() - before_ns;

@@ -21,6 +21,7 @@ struct lab_job {
 /* A call's result. */
 struct lab_done {
     int64_t cpu_ns;   /* CPU time of its thread meanwhile: its own, unless the thread runs tasks */
+    int64_t page_ns;  /* time that it took to get the page */
     int64_t pid;      /* of the process it ran in */
     uint64_t product; /* of the computing, so that it cannot be left out */
 };

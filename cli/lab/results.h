@@ -45,7 +45,9 @@ struct lab_row {
                                both are the rate */
     double cpus;            /* CPU seconds per second, of all workers together, the site apart */
     double waiting;         /* 0 to 1: of the workers' time, in which no CPU worked for them */
-    bool tight;             /* the interval reaches at most 5 % to both sides */
+    double call_waits; /* 0 to 1: of a call's time, in which it waits for its page, queueing for
+                          a CPU not counted; known with one worker, else negative */
+    bool tight;        /* the interval reaches at most 5 % to both sides */
     char explain[LAB_EXPLAIN_BYTES]; /* kind auto: why it chose what it chose; others: "" */
 };
 

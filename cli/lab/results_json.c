@@ -26,12 +26,14 @@ static json_t *row_of(const struct lab_row *row)
 {
     bool known = row->runs > 1;
 
-    return json_pack("{s:s, s:s, s:I, s:b, s:I, s:f, s:o, s:o, s:f, s:f, s:b, s:o}", "load",
+    return json_pack("{s:s, s:s, s:I, s:b, s:I, s:f, s:o, s:o, s:f, s:f, s:o, s:b, s:o}", "load",
                      lab_load_name(row->load), "kind", weft_kind_name(row->kind), "workers",
                      (json_int_t)row->workers, "gil", (int)row->gil, "runs", (json_int_t)row->runs,
                      "rate", row->rate, "low", known ? json_real(row->low) : json_null(), "high",
                      known ? json_real(row->high) : json_null(), "cpus", row->cpus, "waiting",
-                     row->waiting, "tight", (int)row->tight, "explain", text(row->explain));
+                     row->waiting, "call_waits",
+                     row->call_waits >= 0 ? json_real(row->call_waits) : json_null(), "tight",
+                     (int)row->tight, "explain", text(row->explain));
 }
 
 static json_t *verdict_of(const struct lab_verdict *verdict)

@@ -18,9 +18,11 @@
 
 enum { IO_PAGE_MS = 50, CPU_MS = 2, MIXED_PAGE_MS = 5, MIXED_CPU_MS = 5 };
 
-/* How often all workers are tried to be reached: a process may take a while to start, and others do
+enum { WARM_PAGE_MS = 3 };
+
+/* How long all workers are tried to be reached: a process may take a while to start, and others do
  * its share meanwhile. */
-enum { WARM_TRIES = 20, WARM_PAGE_MS = 3 };
+#define WARM_NS (2 * WEFT_S)
 
 struct lab_job lab_job_of(const struct lab_bench *bench, enum lab_load load, bool gil, size_t index,
                           size_t count)
@@ -124,6 +126,7 @@ static uint32_t count_workers(struct table *table)
 
 int lab_pool_warm(weft_pool *pool, uint32_t workers, struct lab_trouble *trouble)
 {
+    weft_deadline end = weft_after(WARM_NS);
     struct table table;
     int rc = table_make(&table, workers);
 
@@ -131,11 +134,9 @@ int lab_pool_warm(weft_pool *pool, uint32_t workers, struct lab_trouble *trouble
         return rc;
     for (size_t i = 0; i < workers; i++)
         table.jobs[i] = (struct lab_job){ .page = true, .page_ms = WARM_PAGE_MS };
-    for (int tries = 0; rc == 0 && tries < WARM_TRIES; tries++) {
+    do
         rc = map(pool, &table, trouble);
-        if (count_workers(&table) == workers)
-            break;
-    }
+    while (rc == 0 && count_workers(&table) < workers && weft_left(end) > 0);
     table_free(&table);
     return rc;
 }
@@ -184,6 +185,14 @@ static double others_cpu_s(const struct table *table)
     return (double)ns / (double)WEFT_S;
 }
 
+static void add_calls(const struct table *table, struct lab_sample *sample)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        sample->page_s += (double)table->done[i].page_ns / (double)WEFT_S;
+        sample->call_s += (double)table->done[i].cpu_ns / (double)WEFT_S;
+    }
+}
+
 int lab_run(weft_pool *pool, const struct lab_bench *bench, enum lab_load load, bool gil,
             size_t calls, struct lab_sample *ret, struct lab_trouble *trouble)
 {
@@ -208,6 +217,7 @@ int lab_run(weft_pool *pool, const struct lab_bench *bench, enum lab_load load, 
             .calls = calls,
             .workers = count_workers(&table),
         };
+        add_calls(&table, ret);
     }
     table_free(&table);
     return rc;

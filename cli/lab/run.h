@@ -17,7 +17,9 @@ struct lab_bench {
 /* One run, as measured. */
 struct lab_sample {
     double seconds, cpu_s;
-    double others_s; /* CPU time of other programs; negative now and then: of coarse clocks */
+    double page_s, call_s; /* of all calls: waiting for pages, and CPU time in them (which says
+                              nothing where several tasks share a thread) */
+    double others_s;       /* CPU time of other programs; negative now and then: of coarse clocks */
     size_t calls;
     uint32_t workers; /* that took part */
 };

@@ -27,6 +27,9 @@ static const char *const gils[] = { "both", "with", "without", NULL };
 static const char *const kinds[LAB_KINDS_MAX] = { "serial", "threads", "tasks", "processes",
                                                   "auto" };
 
+static const char all_loads[] = "io,cpu,mixed,changing";
+static const char all_kinds[] = "serial,threads,tasks,processes,auto";
+
 static const char more[] =
     "Loads: io (pages answered after 50 ms), cpu (2 ms of computing), mixed (a page\n"
     "after 5 ms, then 5 ms of computing), changing (first io, then cpu).\n"
@@ -168,11 +171,45 @@ static bool take_operands(const struct options *options, struct lab_settings *s,
     return true;
 }
 
-/* Whether a file can be written is known now, not after a minute. */
-static bool check_file(const struct options *options, const char *option, const char *path)
+/* Each mode has options that mean nothing in the other: better refused than ignored. */
+static bool check_mode(const struct options *options, const struct lab_settings *s,
+                       const struct raw *raw)
 {
-    if (path == NULL || strcmp(path, "-") == 0)
+    bool with = s->command != NULL;
+    const struct {
+        const char *name;
+        bool given, for_command;
+    } only[] = {
+        { "-0", s->nul_separated, true },
+        { "-n", s->sample > 0, true },
+        { "-o", s->output != NULL, true },
+        { "--loads", raw->loads != all_loads, false },
+        { "--kinds", raw->kinds != all_kinds, false },
+        { "--gil", raw->gil != GIL_BOTH, false },
+        { "--html", s->html != NULL, false },
+    };
+
+    for (size_t i = 0; i < sizeof only / sizeof only[0]; i++)
+        if (only[i].given && only[i].for_command != with) {
+            options_complain(options,
+                             only[i].for_command ? "%s: needs a command, after --"
+                                                 : "%s: not with a command",
+                             only[i].name);
+            return false;
+        }
+    return true;
+}
+
+/* Whether a file can be written is known now, not after a minute. */
+static bool check_file(const struct options *options, const struct lab_settings *s,
+                       const char *option, const char *path)
+{
+    if (path == NULL || (path == s->json && strcmp(path, "-") == 0))
         return true;
+    if (strcmp(path, "-") == 0) {
+        options_complain(options, "%s -: the table is on standard output; name a file", option);
+        return false;
+    }
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         options_complain(options, "%s %s: %s", option, path, strerror(errno));
@@ -195,14 +232,13 @@ static bool check(const struct options *options, struct lab_settings *s, const s
 
 enum options_result lab_settings_parse(int argc, char **argv, struct lab_settings *s)
 {
-    struct raw raw = { .loads = "io,cpu,mixed,changing",
-                       .kinds = "serial,threads,tasks,processes,auto" };
+    struct raw raw = { .loads = all_loads, .kinds = all_kinds };
     const struct option_spec specs[] = {
         { 0, "loads", "LIST", "what the calls do", OPTION_STRING, .to.text = &raw.loads },
         { 0, "kinds", "LIST", "what runs them", OPTION_STRING, .to.text = &raw.kinds },
-        { 0, "workers", "LIST",
+        { 'j', "workers", "LIST",
           "how many run them at once; if not given 1,2,4,8,16,64, for computing not beyond four "
-          "times the CPUs",
+          "times the CPUs; with a command: as many as gain something",
           OPTION_STRING, .to.text = &raw.workers },
         { 0, "gil", "WHICH", "under a global interpreter lock: both, with or without it",
           OPTION_CHOICE, .to.choice = &raw.gil, .choices = gils },
@@ -215,6 +251,15 @@ enum options_result lab_settings_parse(int argc, char **argv, struct lab_setting
           .to.text = &s->html },
         { 'i', "input", "FILE", "with a command: a line of FILE for each run; -: standard input",
           OPTION_STRING, .to.text = &s->input },
+        { '0', "null", NULL, "with a command: inputs end with a NUL byte, not with a newline",
+          OPTION_FLAG, .to.flag = &s->nul_separated },
+        { 'n', "sample", "N",
+          "with a command: use at most N of the inputs, chosen by chance; 100000 if not given",
+          OPTION_COUNT, .to.count = &s->sample, .min = 1, .max = 10000000 },
+        { 'o', "output", "DIR",
+          "with a command: save what runs write in DIR, which is made if it is missing, as "
+          "LINE.out and LINE.err",
+          OPTION_STRING, .to.text = &s->output },
         { 'q', "quiet", NULL, "no progress", OPTION_FLAG, .to.flag = &s->quiet },
     };
     const struct options options = {
@@ -234,6 +279,7 @@ enum options_result lab_settings_parse(int argc, char **argv, struct lab_setting
     if (parsed != OPTIONS_RUN)
         return parsed;
     bool right = check(&options, s, &raw) && take_operands(&options, s, argv, argc, first) &&
-                 check_file(&options, "--json", s->json) && check_file(&options, "--html", s->html);
+                 check_mode(&options, s, &raw) && check_file(&options, s, "--json", s->json) &&
+                 check_file(&options, s, "--html", s->html);
     return right ? OPTIONS_RUN : OPTIONS_WRONG;
 }

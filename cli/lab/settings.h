@@ -25,7 +25,10 @@ struct lab_settings {
 
     /* For `weft lab [-i FILE] -- COMMAND`. */
     const char *input; /* -i; NULL: not given */
-    char **command;    /* ends with NULL, at least one word; NULL: no command was given */
+    bool nul_separated;
+    uint64_t sample;    /* how many inputs, at most; 0: not given */
+    const char *output; /* the directory for its output; NULL: not given */
+    char **command;     /* ends with NULL, at least one word; NULL: no command was given */
 };
 
 /* Reads the command line. Returns OPTIONS_RUN with *s filled in, whose strings belong to argv, or

@@ -49,10 +49,10 @@ struct config {
     bool gil;
     size_t runs;
     double rates[RUNS_MAX];
-    double seconds, cpu_s; /* of all runs together */
-    uint32_t used;         /* workers that took part in the last run */
-    size_t waves;          /* of a run */
-    unsigned visits;       /* one more than the last round in which it was visited */
+    double seconds, cpu_s, page_s, call_s; /* of all runs together */
+    uint32_t used;                         /* workers that took part in the last run */
+    size_t waves;                          /* of a run */
+    unsigned visits; /* one more than the last round in which it was visited */
     bool tight;
     char explain[LAB_EXPLAIN_BYTES];
 };
@@ -159,6 +159,8 @@ static void note(struct config *config, const struct lab_sample *sample)
     config->rates[config->runs++] = (double)sample->calls / sample->seconds;
     config->seconds += sample->seconds;
     config->cpu_s += sample->cpu_s;
+    config->page_s += sample->page_s;
+    config->call_s += sample->call_s;
     config->used = sample->workers;
     memcpy(sorted, config->rates, config->runs * sizeof sorted[0]);
     struct interval interval = interval_of(sorted, config->runs);
@@ -288,6 +290,7 @@ static struct lab_row row_of(struct config *config)
         .high = interval.high,
         .cpus = cpus,
         .waiting = fmin(fmax(1 - cpus / workers, 0), 1),
+        .call_waits = workers == 1 ? config->page_s / (config->page_s + config->call_s) : -1,
         .tight = config->tight,
     };
 

@@ -170,7 +170,7 @@ static const struct lab_row *alone(const struct view *view)
 
     for (int i = 0; i < KINDS && found == NULL; i++)
         for (size_t j = 0; j < view->count && found == NULL; j++)
-            if (sees(view, j) && view->rows[j].kind == simplest[i] && view->rows[j].workers == 1)
+            if (sees(view, j) && view->rows[j].kind == simplest[i] && view->rows[j].call_waits >= 0)
                 found = &view->rows[j];
     return found;
 }
@@ -190,7 +190,7 @@ static void say_cpus(struct lab_text *text, const struct lab_machine *machine)
 static void say_why(struct lab_text *text, const struct lab_row *one,
                     const struct lab_machine *machine)
 {
-    double waits = one->waiting;
+    double waits = one->call_waits;
     double enough = machine_cpus(machine) / fmax(1 - waits, 1e-3);
 
     if (one->load == LAB_CHANGING) {
@@ -297,7 +297,9 @@ static void say_auto(struct lab_text *text, const struct view *view, const struc
 
     if (row == NULL)
         return;
-    if (row != winner)
+    if (row != winner && !lab_rows_differ(row, winner))
+        lab_say(text, " Auto does as well");
+    else if (row != winner)
         lab_say(text, " Auto reaches %.0f %% of the winner", 100 * row->rate / winner->rate);
     else
         lab_say(text, " It saw");

@@ -20,7 +20,7 @@
  * call, gets it back at the next check of whoever computes, and that one goes on with its turn when
  * the other leaves again: so a strand that does I/O does not wait for an interval at each
  * round trip (which is the convoy effect of other interpreters). All that together may take about a
- * twelfth of the time of those who compute; whoever would take more waits for its turn.
+ * sixteenth of the time of those who compute; whoever would take more waits for its turn.
  *
  * With release_when_blocked a strand that blocks in one of weft's own calls gives the GIL up before
  * it sleeps, and has it again when the call returns, whatever came of it: also late, also
@@ -92,7 +92,8 @@ int weft_gil_check_waiting(weft_gil *gil);
 
 /*
  * Lets others have it if it is their turn, or they need it for a moment; the caller has it again
- * when this returns. For the loop of an interpreter: where nobody waits it is one load.
+ * when this returns. For the loop of an interpreter: where nobody waits it is one load. Without
+ * effect while the caller holds another GIL that it took later.
  * Returns  0; -EPERM: the caller does not hold it, which is only found when somebody waits.
  * Blocks   while others have it. Ignores cancellation and scopes.
  */

@@ -24,7 +24,7 @@
  * writes its id there.
  *
  * What a strand holds is on a list of its own (park/hold.h), so that a wait of any kind can let go
- * of it, and the end of the strand abandon it. At a check, the GIL keeps its place on that list.
+ * of it, and the end of the strand abandon it.
  */
 #define weft_gil_check gil_check_inlined /* this file exports it as a function, too */
 #include <errno.h>
@@ -118,7 +118,7 @@ static int wait_for_grant(struct gil_waiter *waiter, int64_t spin_ns, weft_deadl
         return 0;
     if (!waiter->locked)
         lock(gil);
-    gil_unqueue(gil, waiter);
+    gil_unqueue(gil, waiter, weft_now());
     unlock(gil);
     return rc;
 }
@@ -143,7 +143,7 @@ static int enter_slow(struct gil *gil, struct strand *self, weft_deadline deadli
     waiter_init(&waiter, gil, self);
     lock(gil);
     if (!announce_waiter(gil)) {
-        gil_take_free(gil, self);
+        gil_take_free(gil, self, waiter.since_ns);
         unlock(gil);
         return 0;
     }
@@ -187,7 +187,7 @@ static void leave_slow(struct gil *gil, struct strand *self)
 {
     struct list resumed = LIST_INIT(resumed);
     lock(gil);
-    gil_pass_on(gil, self, &resumed);
+    gil_pass_on(gil, self, weft_now(), &resumed);
     unlock(gil);
     park_resume(&resumed, 0);
 }
@@ -252,53 +252,49 @@ static const struct hold_ops gil_hold_ops = {
 
 /* ---- checking */
 
-/* Gives it to another, if that is due, and waits for it. The GIL is on no list. */
+/*
+ * Gives it to another, if that is due, and waits for it. Not if the strand has taken another one
+ * since: it would wait for the first with the second, and another strand the other way round.
+ */
 static void take_turns(struct gil *gil, struct strand *self)
 {
     struct list resumed = LIST_INIT(resumed);
     struct gil_waiter waiter;
+    if (self->hold != &gil->hold)
+        return;
+    hold_remove(self, &gil->hold);
     waiter_init(&waiter, gil, self);
     lock(gil);
     bool gone = gil_take_turns(gil, &waiter, waiter.since_ns, &resumed);
     bool lent = gil->lender == &waiter;
     unlock(gil);
     park_resume(&resumed, 0);
-    if (!gone)
-        return;
-    (void)wait_for_grant(&waiter, lent ? SPIN_LENT_NS : SPIN_NS, WEFT_FOREVER, PARK_SHIELDED);
-    if (!lent)
-        return;
-    lock(gil);
-    gil_settle(gil);
-    unlock(gil);
+    if (gone)
+        (void)wait_for_grant(&waiter, lent ? SPIN_LENT_NS : SPIN_NS, WEFT_FOREVER, PARK_SHIELDED);
+    if (gone && lent) /* relaxed: for whoever has the guard next. It may have taken long to wake */
+        store_relaxed(&gil->late_ns, weft_now() - waiter.granted_ns);
+    now_holds(gil, self);
 }
 
+/* Mostly called for nothing: while somebody waits for the end of the holder's turn. */
 int weft_gil_check_waiting(weft_gil *it)
 {
     struct gil *gil = gil_of(it);
-    struct strand *self = strand_self();
     uint64_t word = load_relaxed(&gil->word); /* relaxed: as in weft_gil_leave() */
+    uint32_t looks = load_relaxed(&gil->looks);
+    if (!(word & GIL_URGENT) && looks) {
+        store_relaxed(&gil->looks, looks - 1); /* relaxed: the holder's; or a mistake's */
+        return 0;
+    }
+    struct strand *self = strand_self();
     if (!is_holder(word, self))
         return -EPERM;
-    if (!(word & GIL_URGENT)) {
-        if (gil->looks) {
-            gil->looks--;
-            return 0;
-        }
-        int64_t now = weft_now();
-        if (now < load_relaxed(&gil->due_ns)) { /* relaxed: seen late, it costs a little time */
-            gil_plan(gil, now);
-            return 0;
-        }
-    }
-    struct hold **place = &self->hold; /* as the next one's, the links change */
-    while (*place != &gil->hold)
-        place = &(*place)->outer;
-    struct hold *outer = gil->hold.outer;
-    *place = outer;
-    take_turns(gil, self);
-    gil->hold.outer = outer;
-    *place = &gil->hold;
+    int64_t now = weft_now();
+    /* relaxed: seen late, it costs a little time */
+    if (!(word & GIL_URGENT) && now < load_relaxed(&gil->due_ns))
+        gil_plan(gil, now);
+    else
+        take_turns(gil, self);
     return 0;
 }
 

@@ -43,7 +43,8 @@ struct gil {
     struct list briefs;         /* the brief ones among them, in the order of their coming; zero */
     struct gil_waiter *lender;  /* NULL: it is not lent */
     int64_t lent_ns;            /* since when it is */
-    int64_t turn_ns;            /* when the present turn began */
+    int64_t late_ns;  /* atomic: how long after the last loan its lender went on; the lender says */
+    int64_t turn_ns;  /* when the present turn began */
     int64_t since_ns; /* when its holder got it, or from when somebody waited; 0: nobody waits */
     int64_t due_ns;   /* when the holder has to look at what is here; atomic, read without guard */
     int64_t credit_ns, credit_at_ns; /* the credit at that time */
@@ -62,8 +63,9 @@ struct gil_waiter {
     struct gil *gil;       /* constant, as are the next two */
     struct strand *strand;
     int64_t since_ns;
-    uint32_t state; /* atomic: a strand that spins looks without the guard */
-    bool locked;    /* its strand's: it holds the guard */
+    int64_t granted_ns; /* when it was granted */
+    uint32_t state;     /* atomic: a strand that spins looks without the guard */
+    bool locked;        /* its strand's: it holds the guard */
 };
 
 static inline struct gil *gil_of(const weft_gil *gil)
@@ -83,13 +85,13 @@ static inline uint64_t gil_word_of(const struct strand *strand)
 void gil_queue(struct gil *gil, struct gil_waiter *waiter);
 
 /* Gives one that nobody has to a strand that has just come. WANTED is set. */
-void gil_take_free(struct gil *gil, struct strand *strand);
+void gil_take_free(struct gil *gil, struct strand *strand, int64_t now);
 
 /* Takes one out that will not get it. */
-void gil_unqueue(struct gil *gil, struct gil_waiter *waiter);
+void gil_unqueue(struct gil *gil, struct gil_waiter *waiter, int64_t now);
 
 /* By its holder, who leaves: gives it to the next, or to nobody. */
-void gil_pass_on(struct gil *gil, struct strand *holder, struct list *ret_resumed);
+void gil_pass_on(struct gil *gil, struct strand *holder, int64_t now, struct list *ret_resumed);
 
 /*
  * By its holder, at a check: gives it to another if it is time for that, and queues the holder.
@@ -97,9 +99,6 @@ void gil_pass_on(struct gil *gil, struct strand *holder, struct list *ret_resume
  */
 bool gil_take_turns(struct gil *gil, struct gil_waiter *holder, int64_t now,
                     struct list *ret_resumed);
-
-/* By a lender who has it again. */
-void gil_settle(struct gil *gil);
 
 /* By its holder, also without the guard: plans how many checks may go by until it looks again. */
 void gil_plan(struct gil *gil, int64_t now);

@@ -9,7 +9,7 @@
  * So there are turns, and loans. A strand whose holds are short is brief. When it comes while
  * another is in the midst of its turn, that one lends it the GIL at its next check, waits for it,
  * first in the queue, and goes on with its turn. The time that this takes, as the lender sees it,
- * switching included, is paid from a credit that grows by a twelfth of the time that goes by; so
+ * switching included, is paid from a credit that grows by a sixteenth of the time that goes by; so
  * all loans together take no more than that from those who compute. Once it is used up, it must
  * have grown to CHUNK before the next loan: one loan costs far more than the next when the other
  * strand sleeps by then, so they had better come in bunches. Meanwhile brief ones wait for their
@@ -38,7 +38,7 @@
 
 #define SWITCH_NS (5 * WEFT_MS)
 
-enum { CREDIT_GROWS = 12, LOOKS_MAX = 63 };
+enum { CREDIT_GROWS = 16, LOOKS_MAX = 63 };
 
 static int64_t interval(const struct gil *gil)
 {
@@ -65,13 +65,25 @@ static int64_t credit(const struct gil *gil, int64_t now)
     int64_t ns = gil->credit_ns + (now - gil->credit_at_ns) / CREDIT_GROWS;
     if (ns > most)
         ns = most;
-    return gil->lender ? ns - (now - gil->lent_ns) : ns;
+    if (gil->lender)
+        ns -= now - gil->lent_ns;
+    return ns - load_relaxed(&gil->late_ns); /* relaxed: seen late, it counts later */
+}
+
+/* A loan is over. */
+static void settle(struct gil *gil, int64_t now)
+{
+    int64_t ns = credit(gil, now), least = -interval(gil);
+    gil->credit_ns = ns > least ? ns : least; /* one who blocked while it had it: not all pay */
+    gil->credit_at_ns = now;
+    gil->lender = NULL;
+    store_relaxed(&gil->late_ns, 0); /* relaxed: the lender writes it when it is back */
 }
 
 /* Whether it may be lent; if not, *ret_again says when to look again. */
 static bool may_lend(struct gil *gil, int64_t now, int64_t *ret_again)
 {
-    int64_t chunk = credit_max(gil) / 4, ns = credit(gil, now);
+    int64_t chunk = credit_max(gil) / 2, ns = credit(gil, now);
     gil->spent = gil->spent ? ns < chunk : ns <= 0;
     *ret_again = now + (chunk - ns) * CREDIT_GROWS;
     return !gil->spent;
@@ -125,30 +137,20 @@ static void take_out(struct gil_waiter *waiter)
     waiter->node.queued = false;
 }
 
-void gil_take_free(struct gil *gil, struct strand *strand)
+void gil_take_free(struct gil *gil, struct strand *strand, int64_t now)
 {
-    int64_t now = weft_now();
     gil->since_ns = gil->turn_ns = now;
     store_relaxed(&gil->word, gil_word_of(strand)); /* relaxed: the next does it */
     announce(gil, now);
 }
 
-void gil_unqueue(struct gil *gil, struct gil_waiter *waiter)
+void gil_unqueue(struct gil *gil, struct gil_waiter *waiter, int64_t now)
 {
     take_out(waiter);
-    announce(gil, weft_now());
+    announce(gil, now);
 }
 
 /* ---- giving it to another */
-
-void gil_settle(struct gil *gil)
-{
-    int64_t now = weft_now(), ns = credit(gil, now), least = -interval(gil);
-    gil->credit_ns = ns > least ? ns : least; /* one who blocked while it had it: not all pay */
-    gil->credit_at_ns = now;
-    gil->lender = NULL;
-    announce(gil, now);
-}
 
 static void end_hold(struct gil *gil, int64_t now)
 {
@@ -166,10 +168,13 @@ static bool grant(struct gil *gil, struct gil_waiter *waiter, int64_t now, struc
     if (now - waiter->since_ns > gil->counts.longest_wait_ns)
         gil->counts.longest_wait_ns = now - waiter->since_ns;
     gil->counts.switches++;
-    gil->since_ns = now;
-    if (!gil->lender)
+    gil->since_ns = waiter->granted_ns = now;
+    if (waiter == gil->lender)
+        settle(gil, now);
+    else if (!gil->lender)
         gil->turn_ns = now;
-    gil->looks = gil->looks_plan = 0;
+    store_relaxed(&gil->looks, 0); /* relaxed: the holder's, as in gil_plan() */
+    gil->looks_plan = 0;
     gil->looked_ns = now;
     store_relaxed(&gil->word, gil_word_of(waiter->strand)); /* relaxed: the next does it */
     announce(gil, now);
@@ -203,9 +208,9 @@ static bool grant_brief(struct gil *gil, int64_t now, struct list *ret_resumed)
     return false;
 }
 
-void gil_pass_on(struct gil *gil, struct strand *holder, struct list *ret_resumed)
+void gil_pass_on(struct gil *gil, struct strand *holder, int64_t now, struct list *ret_resumed)
 {
-    int64_t now = weft_now(), again;
+    int64_t again;
     int64_t held_ns = now - (gil->lender ? gil->since_ns : gil->turn_ns);
     if (gil->since_ns)
         holder->lingers = held_ns > brief_ns(gil);
@@ -223,7 +228,8 @@ void gil_plan(struct gil *gil, int64_t now)
 {
     int64_t per_check = (now - gil->looked_ns) / ((int64_t)gil->looks_plan + 1);
     int64_t checks = interval(gil) / 64 / (per_check > 0 ? per_check : 1);
-    gil->looks = gil->looks_plan = checks < LOOKS_MAX ? (uint32_t)checks : LOOKS_MAX;
+    gil->looks_plan = checks < LOOKS_MAX ? (uint32_t)checks : LOOKS_MAX;
+    store_relaxed(&gil->looks, gil->looks_plan);
     gil->looked_ns = now;
 }
 

@@ -44,6 +44,7 @@ static void add_row(struct lab_results *results, enum lab_load load, weft_kind k
         .low = rate * (1 - spread),
         .high = rate * (1 + 0.8 * spread),
         .cpus = fmin(load == LAB_IO ? rate * 0.0003 : workers, CPUS) * (gil ? 0.5 : 0.98),
+        .call_waits = -1,
         .waiting = load == LAB_IO    ? 0.97
                    : workers <= CPUS ? 0.02
                                      : 1 - CPUS / (double)workers,

@@ -175,7 +175,15 @@ TEST(there_is_a_page_without_any_result)
 /* One kind alone: no serial row to compare with, one point, no interval. */
 TEST(one_row_is_enough)
 {
-    struct lab_row row = { LAB_CPU, WEFT_THREADS, 4, false, 1, 100, 100, 100, 1, 0, false, "" };
+    struct lab_row row = { .load = LAB_CPU,
+                           .kind = WEFT_THREADS,
+                           .workers = 4,
+                           .runs = 1,
+                           .rate = 100,
+                           .low = 100,
+                           .high = 100,
+                           .cpus = 1,
+                           .call_waits = -1 };
     struct lab_results results = {
         .version = "0", .rows = &row, .row_count = 1, .verdict_count = 1, .others = -1
     };

@@ -34,6 +34,7 @@ static struct lab_row *add(struct rows *rows, enum lab_load load, weft_kind kind
         .high = rate * 1.01,
         .cpus = cpus,
         .waiting = cpus < workers ? 1 - cpus / workers : 0,
+        .call_waits = workers == 1 ? 1 - cpus : -1,
         .tight = true,
     };
     return row;
@@ -218,12 +219,29 @@ TEST(auto_says_what_it_chose_and_how_far_it_came)
     struct rows rows = { .count = 0 };
 
     add_io(&rows);
-    struct lab_row *row = add(&rows, LAB_IO, WEFT_AUTO, 60, false, 1130, 0.3);
+    struct lab_row *row = add(&rows, LAB_IO, WEFT_AUTO, 60, false, 1160, 0.3);
     snprintf(row->explain, sizeof row->explain, "99 %% waiting: I/O-bound; 60 threads on 2 CPUs");
     const char *text = judge(&rows, &two_cpus);
     EXPECT_EQ(winner(&rows)->kind, WEFT_THREADS);
-    EXPECT_HAS(text, "Auto reaches 96 % of the winner: 99 % waiting: I/O-bound; 60 threads on 2 "
-                     "CPUs.");
+    EXPECT_HAS(text, "Auto does as well: 99 % waiting: I/O-bound; 60 threads on 2 CPUs.");
+}
+
+TEST(auto_that_is_behind_says_how_far_it_came)
+{
+    struct rows rows = { .count = 0 };
+
+    add_io(&rows);
+    add(&rows, LAB_IO, WEFT_AUTO, 32, false, 590, 0.2);
+    EXPECT_HAS(judge(&rows, &two_cpus), "Auto reaches 50 % of the winner.");
+}
+
+TEST(a_disturbed_row_does_not_say_that_its_calls_wait)
+{
+    struct rows rows = { .count = 0 };
+
+    struct lab_row *row = add(&rows, LAB_CPU, WEFT_SERIAL, 1, false, 100, 0.2);
+    row->call_waits = 0; /* it had a CPU for a fifth of the time, but wanted one for all of it */
+    EXPECT_HAS(judge(&rows, &two_cpus), "A call computes 100 % of its time");
 }
 
 TEST(auto_wins_only_if_nothing_simpler_is_as_good)

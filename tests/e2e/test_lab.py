@@ -68,6 +68,12 @@ def test_rows_are_plausible(results):
         assert row["cpus"] >= 0
         assert 0 <= row["waiting"] <= 1
         assert row["workers"] in (1, 2)
+        if row["workers"] > 1:
+            assert row["call_waits"] is None
+        elif row["load"] == "cpu":
+            assert row["call_waits"] == 0
+        else:
+            assert 0 < row["call_waits"] < 1
         assert (row["explain"] is not None) == (row["kind"] == "auto")
 
 
@@ -186,6 +192,7 @@ def test_only_what_was_asked_for_is_measured():
     (["--time", "soon"], "weft lab: --time: 'soon' is not a duration"),
     (["--json", "/nowhere/lab.json"], "weft lab: --json /nowhere/lab.json: No such file or directory"),
     (["--html", "/nowhere/lab.html"], "weft lab: --html /nowhere/lab.html: No such file or directory"),
+    (["--html", "-"], "weft lab: --html -: the table is on standard output; name a file"),
     (["ls"], "weft lab: unexpected argument 'ls'; a command comes after --"),
     (["--"], "weft lab: no command after --"),
     (["-i", "names"], "weft lab: -i names: needs a command, after --"),
