@@ -173,24 +173,24 @@ static inline void now_holds(struct gil *gil, struct strand *self)
     hold_add(self, &gil->hold);
 }
 
-int weft_gil_enter(weft_gil *it, weft_deadline deadline)
+int weft_gil_enter(weft_gil *gil, weft_deadline deadline)
 {
-    struct gil *gil = gil_of(it);
+    struct gil *inner = gil_of(gil);
     struct strand *self = strand_self();
     uint64_t word = 0;
     if (self->holds == HOLD_MAX)
-        return is_holder(load_relaxed(&gil->word), self) ? -EDEADLK : -EMFILE;
+        return is_holder(load_relaxed(&inner->word), self) ? -EDEADLK : -EMFILE;
     /* acquire: pairs with the release in leave() and announce() */
-    if (!cas_acquire(&gil->word, &word, gil_word_of(self))) {
+    if (!cas_acquire(&inner->word, &word, gil_word_of(self))) {
         if (is_holder(word, self))
             return -EDEADLK;
         if (deadline.ns <= 0 && word >= GIL_ID_ONE)
             return -ETIMEDOUT;
-        int rc = enter_slow(gil, self, deadline, 0);
+        int rc = enter_slow(inner, self, deadline, 0);
         if (rc < 0)
             return rc;
     }
-    now_holds(gil, self);
+    now_holds(inner, self);
     return 0;
 }
 
@@ -212,14 +212,14 @@ static inline void leave(struct gil *gil, struct strand *self)
         leave_slow(gil, self);
 }
 
-int weft_gil_leave(weft_gil *it)
+int weft_gil_leave(weft_gil *gil)
 {
-    struct gil *gil = gil_of(it);
+    struct gil *inner = gil_of(gil);
     struct strand *self = strand_self();
-    if (!is_holder(load_relaxed(&gil->word), self)) /* relaxed: nobody else writes its id */
+    if (!is_holder(load_relaxed(&inner->word), self)) /* relaxed: nobody else writes its id */
         return -EPERM;
-    hold_remove(self, &gil->hold);
-    leave(gil, self);
+    hold_remove(self, &inner->hold);
+    leave(inner, self);
     return 0;
 }
 
@@ -288,13 +288,13 @@ static void take_turns(struct gil *gil, struct strand *self)
 }
 
 /* Mostly called for nothing: while somebody waits for the end of the holder's turn. */
-int weft_gil_check_waiting(weft_gil *it)
+int weft_gil_check_waiting(weft_gil *gil)
 {
-    struct gil *gil = gil_of(it);
-    uint64_t word = load_relaxed(&gil->word); /* relaxed: as in weft_gil_leave() */
-    uint32_t looks = load_relaxed(&gil->looks);
+    struct gil *inner = gil_of(gil);
+    uint64_t word = load_relaxed(&inner->word); /* relaxed: as in weft_gil_leave() */
+    uint32_t looks = load_relaxed(&inner->looks);
     if (!(word & GIL_URGENT) && looks) {
-        store_relaxed(&gil->looks, looks - 1); /* relaxed: the holder's; or a mistake's */
+        store_relaxed(&inner->looks, looks - 1); /* relaxed: the holder's; or a mistake's */
         return 0;
     }
     struct strand *self = strand_self();
@@ -302,10 +302,10 @@ int weft_gil_check_waiting(weft_gil *it)
         return -EPERM;
     int64_t now = weft_now();
     /* relaxed: seen late, it costs a little time */
-    if (!(word & GIL_URGENT) && now < load_relaxed(&gil->due_ns))
-        gil_plan(gil, now);
+    if (!(word & GIL_URGENT) && now < load_relaxed(&inner->due_ns))
+        gil_plan(inner, now);
     else
-        take_turns(gil, self);
+        take_turns(inner, self);
     return 0;
 }
 
@@ -316,10 +316,10 @@ int weft_gil_check(weft_gil *gil)
     return gil_check_inlined(gil);
 }
 
-void weft_gil_counters(const weft_gil *it, weft_gil_counts *ret_counts)
+void weft_gil_counters(const weft_gil *gil, weft_gil_counts *ret_counts)
 {
-    struct gil *gil = gil_of(it);
-    lock(gil);
-    *ret_counts = gil->counts;
-    unlock(gil);
+    struct gil *inner = gil_of(gil);
+    lock(inner);
+    *ret_counts = inner->counts;
+    unlock(inner);
 }

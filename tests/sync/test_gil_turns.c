@@ -31,7 +31,7 @@ static uint64_t bits(void)
 /* The first strand takes it, at some time. */
 static void begin(void)
 {
-    weft_gil_init((weft_gil *)&gil, 0, false);
+    gil = (struct gil){ 0 };
     list_init(&gil.waiters);
     list_init(&gil.briefs);
     for (size_t i = 0; i < STRANDS; i++)
