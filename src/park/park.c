@@ -203,16 +203,12 @@ static bool any_shared(const struct park_node *nodes, size_t n)
 /* What a wait that was decided so returns, but for its node. */
 static int status_of(uint32_t decision)
 {
-    switch (decision & STRAND_DECISION_MASK) {
-    case STRAND_CHANGED:
-        return -EAGAIN;
-    case STRAND_CANCELLED:
-        return -ECANCELED;
-    case STRAND_TIMED_OUT:
-        return -ETIMEDOUT;
-    default:
-        return 0;
-    }
+    static const int statuses[STRAND_DECISION_MASK + 1] = {
+        [STRAND_CHANGED] = -EAGAIN,
+        [STRAND_CANCELLED] = -ECANCELED,
+        [STRAND_TIMED_OUT] = -ETIMEDOUT,
+    };
+    return statuses[decision & STRAND_DECISION_MASK];
 }
 
 static void go_to_sleep(struct strand *self, struct park_node *nodes, size_t n,
