@@ -34,7 +34,8 @@ static weft_future *pop(weft_pool *pool)
     if (!link)
         return NULL;
     pool->queued--;
-    auto_unqueued(pool);
+    if (pool->pilot)
+        auto_unqueued(pool);
     return CONTAINER(link, weft_future, queue_link);
 }
 
@@ -43,7 +44,8 @@ static void push(weft_pool *pool, weft_future *future)
 {
     list_push_back(&pool->queue, &future->queue_link);
     pool->queued++;
-    auto_queued(pool);
+    if (pool->pilot)
+        auto_queued(pool);
 }
 
 /* Keeps note of what runs, for those who terminate the pool. Who does so before this note has not
@@ -56,7 +58,7 @@ void pool_run(struct worker *worker, weft_future *future)
     bool stop = pool->terminated;
     struct running running = { future, worker->running, stop };
     worker->running = &running;
-    if (!running.outer)
+    if (pool->pilot && !running.outer)
         auto_call_begins(worker);
     weft_lock_release(&pool->lock);
     if (stop)
@@ -67,7 +69,7 @@ void pool_run(struct worker *worker, weft_future *future)
 
     weft_lock_lock(&pool->lock);
     worker->running = running.outer;
-    if (!running.outer)
+    if (pool->pilot && !running.outer)
         auto_call_ends(worker);
     weft_lock_release(&pool->lock);
     future_unref(future);
@@ -83,7 +85,7 @@ static int attempt_take(void *ctx)
     struct taking *taking = ctx;
     weft_pool *pool = taking->worker->pool;
     weft_lock_lock(&pool->lock);
-    bool retires = auto_retires(taking->worker);
+    bool retires = pool->pilot && auto_retires(taking->worker);
     taking->future = retires ? NULL : pop(pool);
     int rc = taking->future || pool->closing || retires ? 0 : -EAGAIN;
     weft_lock_release(&pool->lock);
@@ -151,9 +153,8 @@ static bool is_spent(const struct worker *worker)
 
 static void give_up(struct worker *worker, const struct open_failure *failure)
 {
-    weft_lock_lock(&worker->pool->lock);
-    auto_worker_given_up(worker);
-    weft_lock_release(&worker->pool->lock);
+    if (worker->pool->pilot)
+        auto_worker_given_up(worker);
     pool_give_up(worker->pool, failure);
 }
 
@@ -182,9 +183,11 @@ static void worker_main(void *ctx)
     struct worker *worker = ctx;
     strand_self()->worker_of = worker;
     worker->middle = self_stack_middle();
-    auto_worker_begins(worker);
+    if (worker->pool->pilot)
+        auto_worker_begins(worker);
     work(worker);
-    auto_worker_ends(worker);
+    if (worker->pool->pilot)
+        auto_worker_ends(worker);
 }
 
 /* Whether the calling strand is a worker of this pool that can run calls inside calls. */
@@ -202,7 +205,8 @@ static bool unqueue(weft_pool *pool, weft_future *future)
     if (queued) {
         list_remove(&future->queue_link);
         pool->queued--;
-        auto_unqueued(pool);
+        if (pool->pilot)
+            auto_unqueued(pool);
     }
     weft_lock_release(&pool->lock);
     if (queued)
@@ -486,7 +490,8 @@ static void stop(weft_pool *pool, bool terminate)
     weft_lock_lock(&pool->lock);
     pool->closing = true;
     pool->terminated |= terminate;
-    auto_unqueued(pool);
+    if (pool->pilot)
+        auto_unqueued(pool);
     weft_lock_release(&pool->lock);
     signal_raise(&pool->work, UINT32_MAX);
     signal_raise(&pool->room, UINT32_MAX);
