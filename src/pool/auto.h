@@ -96,7 +96,7 @@ bool auto_needs_pilot(weft_pool *pool);
 /* The pilot (auto_pilot.c); ctx: the pool. */
 void auto_pilot_main(void *ctx);
 
-/* ---- what workers tell */
+/* ---- what workers and others tell the pilot, if the pool has one */
 
 void auto_worker_begins(struct worker *worker);
 void auto_worker_ends(struct worker *worker);
@@ -104,7 +104,7 @@ void auto_worker_ends(struct worker *worker);
 /* Whether the worker, which has no call, is one too many: then it must end. Under the lock. */
 bool auto_retires(struct worker *worker);
 
-/* It has been given up. Under the lock. */
+/* It has been given up. */
 void auto_worker_given_up(struct worker *worker);
 
 /* A call of the worker's begins, or has ended, inside of no other. Under the lock. */

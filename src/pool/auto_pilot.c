@@ -17,7 +17,8 @@
 #include "pool/auto.h"
 #include "pool/pool.h"
 
-enum { LIMITS_NS = 100 * 1000000, REFUSED_NS = 500 * 1000000 };
+/* How old may be what is known of limits, when the pool would grow, and at any time. */
+enum { LIMITS_NS = 100 * 1000000, LIMITS_MAX_NS = 1000 * 1000000, REFUSED_NS = 500 * 1000000 };
 
 /* ---- more workers, and fewer */
 
@@ -133,7 +134,9 @@ static void fill_in(weft_pool *pool, struct auto_sample *sample)
     weft_lock_lock(&pool->lock);
     uint32_t opened = pilot->opened;
     weft_lock_release(&pool->lock);
-    if (!pilot->limits_ns || pilot->looked_ns - pilot->limits_ns >= LIMITS_NS)
+    bool may_grow = sample->queued && sample->workers < pilot->most;
+    int64_t age = pilot->looked_ns - pilot->limits_ns;
+    if (!pilot->limits_ns || age >= (may_grow ? LIMITS_NS : LIMITS_MAX_NS))
         look_at_limits(pool, sample->workers, opened);
     sample->cpus = pilot->cpus;
     sample->quota = pilot->quota;
