@@ -79,7 +79,7 @@ struct lab_race {
     uint64_t locked;    /* the same, adding under a lock */
     double unlocked_ns; /* per update */
     double locked_ns;   /* per update */
-    uint32_t tries;     /* without the lock, until an update was lost; then or never the last */
+    uint32_t tries;     /* how often it ran without the lock, until an update was lost */
 };
 
 /* Where it was measured. */
