@@ -9,7 +9,7 @@
  * So there are turns, and loans. A strand whose holds are short is brief. When it comes while
  * another is in the midst of its turn, that one lends it the GIL at its next check, waits for it,
  * first in the queue, and goes on with its turn. The time that this takes, as the lender sees it,
- * switching included, is paid from a credit that grows by a sixteenth of the time that goes by; so
+ * switching included, is paid from a credit that grows by a twentieth of the time that goes by; so
  * all loans together take no more than that from those who compute. Once it is used up, it must
  * have grown to CHUNK before the next loan: one loan costs far more than the next when the other
  * strand sleeps by then, so they had better come in bunches. Meanwhile brief ones wait for their
@@ -38,7 +38,7 @@
 
 #define SWITCH_NS (5 * WEFT_MS)
 
-enum { CREDIT_GROWS = 16, LOOKS_MAX = 63 };
+enum { CREDIT_GROWS = 20, LOOKS_MAX = 63 };
 
 static int64_t interval(const struct gil *gil)
 {
