@@ -114,8 +114,10 @@ static int spin_or_park(struct gil_waiter *waiter, int64_t spin_ns, weft_deadlin
     waiter->locked = true;
     int rc = park_wait_then(&waiter->node, 1, deadline, flags | PARK_KEEPS | PARK_FOR_GIL,
                             now_parked, waiter);
-    if (rc == 0)
+    if (rc == 0) {
+        gil->woke_ns = weft_now() - waiter->granted_ns;
         return 0;
+    }
     if (!waiter->locked)
         lock(gil);
     gil_unqueue(gil, waiter, weft_now());

@@ -37,13 +37,14 @@ struct gil {
     uint32_t looks, looks_plan; /* the holder's: how many checks go by without a look at the clock;
                                    and how many that were at first */
     int64_t looked_ns;          /* the holder's: when it looked last */
+    int64_t woke_ns;            /* the holder's: how long after it was granted it went on */
     struct guard guard;         /* guards what follows */
     bool spent;                 /* credit was used up, and has not grown enough since */
     struct list waiters;        /* in the order of their turns; zero until first used */
     struct list briefs;         /* the brief ones among them, in the order of their coming; zero */
     struct gil_waiter *lender;  /* NULL: it is not lent */
     int64_t lent_ns;            /* since when it is */
-    int64_t late_ns;  /* atomic: how long after the last loan its lender went on; the lender says */
+    int64_t late_ns;  /* atomic: how long after the last loan its lender went on; 0: paid */
     int64_t turn_ns;  /* when the present turn began */
     int64_t since_ns; /* when its holder got it, or from when somebody waited; 0: nobody waits */
     int64_t due_ns;   /* when the holder has to look at what is here; atomic, read without guard */

@@ -9,7 +9,7 @@
  * So there are turns, and loans. A strand whose holds are short is brief. When it comes while
  * another is in the midst of its turn, that one lends it the GIL at its next check, waits for it,
  * first in the queue, and goes on with its turn. The time that this takes, as the lender sees it,
- * switching included, is paid from a credit that grows by a sixteenth of the time that goes by; so
+ * switching included, is paid from a credit that grows by a twentieth of the time that goes by; so
  * all loans together take no more than that from those who compute. Once it is used up, it must
  * have grown to CHUNK before the next loan: one loan costs far more than the next when the other
  * strand sleeps by then, so they had better come in bunches. Meanwhile brief ones wait for their
@@ -28,7 +28,8 @@
  *
  * Who is brief is known from the last hold that was timed: those during which somebody waited. A
  * strand that went on to the end of its turn is not, nor is one that was lent the GIL and did not
- * give it up for BRIEF_NS: it waits for its turn next time, and so long as it lingers.
+ * give it up for BRIEF_NS: it waits for its turn next time, and so long as it lingers. What counts
+ * is when it went on: where many want the CPUs, it may wake long after it was granted.
  *
  * The holder looks at the clock now and then only, when somebody waits and it is not URGENT: from
  * the time between two looks it plans how many checks to let go by until the next, no more than
@@ -38,7 +39,7 @@
 
 #define SWITCH_NS (5 * WEFT_MS)
 
-enum { CREDIT_GROWS = 16, LOOKS_MAX = 63 };
+enum { CREDIT_GROWS = 20, CREDIT_MOST = 8, LOOKS_MAX = 63 };
 
 static int64_t interval(const struct gil *gil)
 {
@@ -55,7 +56,7 @@ static int64_t brief_ns(const struct gil *gil)
 
 static int64_t credit_max(const struct gil *gil)
 {
-    return interval(gil) / CREDIT_GROWS;
+    return interval(gil) / CREDIT_MOST;
 }
 
 /* What there is; less than 0: what more than that has been lent. */
@@ -67,22 +68,36 @@ static int64_t credit(const struct gil *gil, int64_t now)
         ns = most;
     if (gil->lender)
         ns -= now - gil->lent_ns;
-    return ns - load_relaxed(&gil->late_ns); /* relaxed: seen late, it counts later */
+    return ns;
+}
+
+/* Takes from the credit what has been used up; not too much, so that it can grow again. */
+static void pay(struct gil *gil, int64_t ns, int64_t now)
+{
+    int64_t least = -interval(gil); /* one who blocked while it had it: not all pay */
+    gil->credit_ns = ns > least ? ns : least;
+    gil->credit_at_ns = now;
 }
 
 /* A loan is over. */
 static void settle(struct gil *gil, int64_t now)
 {
-    int64_t ns = credit(gil, now), least = -interval(gil);
-    gil->credit_ns = ns > least ? ns : least; /* one who blocked while it had it: not all pay */
-    gil->credit_at_ns = now;
+    pay(gil, credit(gil, now), now);
     gil->lender = NULL;
-    store_relaxed(&gil->late_ns, 0); /* relaxed: the lender writes it when it is back */
+}
+
+/* And its lender may have been late to go on. */
+static void pay_for_lateness(struct gil *gil, int64_t now)
+{
+    if (gil->lender || !load_relaxed(&gil->late_ns)) /* relaxed: seen late, it counts later */
+        return;
+    pay(gil, credit(gil, now) - swap_acq_rel(&gil->late_ns, 0), now);
 }
 
 /* Whether it may be lent; if not, *ret_again says when to look again. */
 static bool may_lend(struct gil *gil, int64_t now, int64_t *ret_again)
 {
+    pay_for_lateness(gil, now);
     int64_t chunk = credit_max(gil) / 2, ns = credit(gil, now);
     gil->spent = gil->spent ? ns < chunk : ns <= 0;
     *ret_again = now + (chunk - ns) * CREDIT_GROWS;
@@ -169,6 +184,7 @@ static bool grant(struct gil *gil, struct gil_waiter *waiter, int64_t now, struc
         gil->counts.longest_wait_ns = now - waiter->since_ns;
     gil->counts.switches++;
     gil->since_ns = waiter->granted_ns = now;
+    gil->woke_ns = 0;
     if (waiter == gil->lender)
         settle(gil, now);
     else if (!gil->lender)
@@ -211,7 +227,7 @@ static bool grant_brief(struct gil *gil, int64_t now, struct list *ret_resumed)
 void gil_pass_on(struct gil *gil, struct strand *holder, int64_t now, struct list *ret_resumed)
 {
     int64_t again;
-    int64_t held_ns = now - (gil->lender ? gil->since_ns : gil->turn_ns);
+    int64_t held_ns = now - (gil->lender ? gil->since_ns : gil->turn_ns) - gil->woke_ns;
     if (gil->since_ns)
         holder->lingers = held_ns > brief_ns(gil);
     end_hold(gil, now);
@@ -235,7 +251,8 @@ void gil_plan(struct gil *gil, int64_t now)
 
 static bool is_over(const struct gil *gil, int64_t now)
 {
-    return gil->lender ? now - gil->since_ns >= brief_ns(gil) : now - gil->turn_ns >= interval(gil);
+    return gil->lender ? now - gil->since_ns - gil->woke_ns >= brief_ns(gil)
+                       : now - gil->turn_ns >= interval(gil);
 }
 
 /* The holder is queued first, as nobody must be able to leave while it is in no place. */
