@@ -84,6 +84,6 @@ struct room {
 };
 
 /* Makes the writer look at once. */
-void room_ring(struct room *room);
+void room_ring(struct room *its);
 
 #endif

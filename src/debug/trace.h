@@ -6,7 +6,7 @@
 #include "debug/ring.h"
 
 /* What threads record to from the moment on that trace_on is set. Once. Returns 0; -errno. */
-int trace_use(struct room *room, bool elsewhere);
+int trace_use(struct room *its, bool other_addresses);
 
 /* The calling thread has no ring any more. */
 void trace_forget_thread(void);
@@ -16,6 +16,6 @@ struct trace_file {
     int fd;
     uint64_t bytes_max;
 };
-__attribute__((noreturn)) void writer_run(struct room *room, const struct trace_file *file);
+__attribute__((noreturn)) void writer_run(struct room *shared, const struct trace_file *file);
 
 #endif

@@ -300,8 +300,6 @@ def a_program_that_it_starts_has_a_file_of_its_own(folder):
 
 @check
 def a_daemon_is_in_it(folder):
-    if emulator:
-        raise Skip("tests/process/test_daemonize.c skips there, too")
     events = traced(folder, "daemon", file=folder / "trace.json")
     expect(len(spans(events, "fail_on_purpose")) == 1, "the program before it became a daemon")
     expect(len(spans(events, "take_a_nap")) == 12, "the daemon's processes")
