@@ -20,7 +20,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SOURCE))
 
-from harness import echo, fetch, micro, pool, stats, tasks  # noqa: E402
+from harness import auto, echo, fetch, micro, pool, stats, tasks  # noqa: E402
 from harness.model import Failed  # noqa: E402
 
 
@@ -164,7 +164,7 @@ def run_all(options, done):
     """Runs what was selected, and returns whether all of it worked."""
     programs = micro.Programs(options.build, SOURCE, options.quick)
     benches = (micro.benches(programs) + tasks.benches(programs) + echo.benches(programs)
-               + pool.benches(programs))
+               + pool.benches(programs) + auto.benches(programs))
     wanted = selected(benches, options.words)
     plans = selected(fetch.plans(options.build, options.quick), options.words)
     if not wanted and not plans:

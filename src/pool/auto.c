@@ -46,15 +46,15 @@ const char *auto_isolates(const weft_options *options)
                                        : NULL;
 }
 
-/* ---- workers, under the pool's lock */
+/* ---- what workers tell */
 
 void auto_worker_begins(struct worker *worker)
 {
     weft_pool *pool = worker->pool;
     struct gauge *gauge = &worker->gauge;
     clockid_t clock;
-    if (!pool->pilot || pthread_getcpuclockid(pthread_self(), &clock) != 0)
-        return;
+    if (pthread_getcpuclockid(pthread_self(), &clock) != 0)
+        return; /* it is not measured: others stand for it */
     weft_lock_lock(&pool->lock);
     gauge->tid = (int)syscall(SYS_gettid);
     gauge->clock = clock;
@@ -65,8 +65,6 @@ void auto_worker_begins(struct worker *worker)
 void auto_worker_ends(struct worker *worker)
 {
     weft_pool *pool = worker->pool;
-    if (!pool->pilot)
-        return;
     weft_lock_lock(&pool->lock);
     worker->gauge.tid = 0;
     if (worker->gauge.state != GAUGE_GIVEN_UP)
@@ -77,8 +75,7 @@ void auto_worker_ends(struct worker *worker)
 bool auto_retires(struct worker *worker)
 {
     weft_pool *pool = worker->pool;
-    struct pilot *pilot = pool->pilot;
-    if (!pilot || worker->number < pilot->bound || pool->closing || pool->usable == 1)
+    if (worker->number < pool->pilot->bound || pool->closing || pool->usable == 1)
         return false;
     worker->gauge.state = GAUGE_LEAVING;
     pool->usable--;
@@ -89,31 +86,26 @@ bool auto_retires(struct worker *worker)
 
 void auto_worker_given_up(struct worker *worker)
 {
-    struct pilot *pilot = worker->pool->pilot;
-    if (!pilot)
-        return;
+    weft_pool *pool = worker->pool;
+    struct pilot *pilot = pool->pilot;
+    weft_lock_lock(&pool->lock);
     worker->gauge.state = GAUGE_GIVEN_UP;
     pilot->given_up += worker->number < pilot->bound;
     pilot->opened = pilot_size(pilot);
+    weft_lock_release(&pool->lock);
 }
 
 void auto_call_begins(struct worker *worker)
 {
-    struct pilot *pilot = worker->pool->pilot;
-    if (!pilot)
-        return;
     worker->gauge.since_ns = weft_now();
-    pilot->running++;
+    worker->pool->pilot->running++;
 }
 
 void auto_call_ends(struct worker *worker)
 {
-    struct pilot *pilot = worker->pool->pilot;
-    if (!pilot)
-        return;
     worker->gauge.busy_ns += weft_now() - worker->gauge.since_ns;
     worker->gauge.since_ns = 0;
-    pilot->running--;
+    worker->pool->pilot->running--;
 }
 
 /* ---- the pool */
@@ -135,8 +127,21 @@ bool auto_needs_pilot(weft_pool *pool)
 
 void auto_queued(weft_pool *pool)
 {
-    if (pool->pilot && needs_pilot(pool))
+    if (needs_pilot(pool))
         signal_raise(&pool->pilot->attention, 1);
+}
+
+bool auto_is_over(const weft_pool *pool)
+{
+    return pool->closing && !pool->queued;
+}
+
+void auto_unqueued(weft_pool *pool)
+{
+    if (!auto_is_over(pool))
+        return;
+    signal_raise(&pool->pilot->attention, UINT32_MAX);
+    signal_raise(&pool->pilot->over, UINT32_MAX);
 }
 
 /* As a pool of processes, one for each CPU. */
@@ -175,12 +180,9 @@ int auto_open(weft_pool *pool)
     return rc;
 }
 
-/* The pool is closing. Others may still submit, and are refused. */
 void auto_stop(weft_pool *pool)
 {
     struct pilot *pilot = pool->pilot;
-    signal_raise(&pilot->attention, UINT32_MAX);
-    signal_raise(&pilot->closing, UINT32_MAX);
     thread_set_join(&pilot->thread);
     weft_pool_close(pilot->processes);
 }

@@ -48,7 +48,7 @@ struct pilot {
     char name[32];            /* constant, its name */
     struct signal attention;  /* raised under the pool's lock: there is more to do than `base`
                                  workers can, or the pool is closing */
-    struct signal closing;    /* raised: the pool is closing */
+    struct signal over;       /* raised under it: there will be nothing more to decide */
 
     uint32_t base;     /* constant: workers at the beginning, and at least */
     bool preset;       /* constant: options.workers is AUTO_WORKERS, as the program has not said */
@@ -93,10 +93,10 @@ void auto_stop(weft_pool *pool);
 /* Whether there is more to do than the first workers can, or more workers than those. */
 bool auto_needs_pilot(weft_pool *pool);
 
-/* The pilot (auto_pilot.c). */
-void auto_pilot_main(void *pool);
+/* The pilot (auto_pilot.c); ctx: the pool. */
+void auto_pilot_main(void *ctx);
 
-/* ---- what workers tell */
+/* ---- what workers and others tell the pilot, if the pool has one */
 
 void auto_worker_begins(struct worker *worker);
 void auto_worker_ends(struct worker *worker);
@@ -104,15 +104,19 @@ void auto_worker_ends(struct worker *worker);
 /* Whether the worker, which has no call, is one too many: then it must end. Under the lock. */
 bool auto_retires(struct worker *worker);
 
-/* It has been given up. Under the lock. */
+/* It has been given up. */
 void auto_worker_given_up(struct worker *worker);
 
 /* A call of the worker's begins, or has ended, inside of no other. Under the lock. */
 void auto_call_begins(struct worker *worker);
 void auto_call_ends(struct worker *worker);
 
-/* Something was queued. Under the lock. */
+/* Something was queued, or taken out of the queue, or the pool is closing. Under the lock. */
 void auto_queued(weft_pool *pool);
+void auto_unqueued(weft_pool *pool);
+
+/* Whether the pool is closing and nothing is queued. Under the lock. */
+bool auto_is_over(const weft_pool *pool);
 
 /* ---- auto_sample.c, for the pilot */
 

@@ -170,7 +170,7 @@ static weft_future *take_one(weft_pool *pool)
         if (!processes_for(pool, future))
             continue;
         list_remove(link);
-        pool->queued--;
+        pool->queued--; /* the pilot, which does this, needs no signal that it is over */
         future->elsewhere = true;
         found = future;
         break;
@@ -224,6 +224,7 @@ void auto_move(weft_pool *pool)
     } else if (put_up(pool, processes)) {
         move_queued(pool);
     } else {
+        note(pool, "the pool is closing");
         weft_pool_close(processes);
     }
 }

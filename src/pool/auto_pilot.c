@@ -6,7 +6,8 @@
  *
  * It sleeps without a timer while no more calls are running or queued than the first workers can
  * run, and there are no others: whoever queues one more wakes it (auto_queued()). While it is
- * awake nobody need.
+ * awake nobody need. It ends when the pool is closing and nothing is queued: until then the calls
+ * that are left may wait for each other, and need as many workers as ever.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@
 #include "pool/auto.h"
 #include "pool/pool.h"
 
-enum { LIMITS_NS = 100 * 1000000, REFUSED_NS = 2000000000 };
+/* How old may be what is known of limits, when the pool would grow, and at any time. */
+enum { LIMITS_NS = 100 * 1000000, LIMITS_MAX_NS = 1000 * 1000000, REFUSED_NS = 500 * 1000000 };
 
 /* ---- more workers, and fewer */
 
@@ -56,7 +58,7 @@ static struct worker *next_to_start(weft_pool *pool)
 {
     struct worker *worker = NULL;
     weft_lock_lock(&pool->lock);
-    bool may = !pool->closing && pool->usable;
+    bool may = !auto_is_over(pool) && pool->usable;
     for (uint32_t i = 0; may && !worker && i < pool->pilot->bound; i++) {
         if (pool->workers[i].gauge.state != GAUGE_NONE)
             continue;
@@ -132,7 +134,9 @@ static void fill_in(weft_pool *pool, struct auto_sample *sample)
     weft_lock_lock(&pool->lock);
     uint32_t opened = pilot->opened;
     weft_lock_release(&pool->lock);
-    if (!pilot->limits_ns || pilot->looked_ns - pilot->limits_ns >= LIMITS_NS)
+    bool may_grow = sample->queued && sample->workers < pilot->most;
+    int64_t age = pilot->looked_ns - pilot->limits_ns;
+    if (!pilot->limits_ns || age >= (may_grow ? LIMITS_NS : LIMITS_MAX_NS))
         look_at_limits(pool, sample->workers, opened);
     sample->cpus = pilot->cpus;
     sample->quota = pilot->quota;
@@ -159,22 +163,22 @@ static void go_on(weft_pool *pool)
 
 /* ---- sleeping */
 
-static bool is_closing(weft_pool *pool)
+static bool is_over(weft_pool *pool)
 {
     weft_lock_lock(&pool->lock);
-    bool closing = pool->closing;
+    bool over = auto_is_over(pool);
     weft_lock_release(&pool->lock);
-    return closing;
+    return over;
 }
 
-static int attempt_closing(void *pool)
+static int attempt_over(void *pool)
 {
-    return is_closing(pool) ? 0 : -EAGAIN;
+    return is_over(pool) ? 0 : -EAGAIN;
 }
 
 static int attempt_attention(void *pool)
 {
-    return auto_needs_pilot(pool) || is_closing(pool) ? 0 : -EAGAIN;
+    return auto_needs_pilot(pool) || is_over(pool) ? 0 : -EAGAIN;
 }
 
 void auto_pilot_main(void *ctx)
@@ -189,7 +193,7 @@ void auto_pilot_main(void *ctx)
         pilot->limits_ns = 0;
         do {
             weft_deadline end = weft_after(pilot->state.window_ns);
-            if (signal_wait(&pilot->closing, attempt_closing, pool, end, PARK_SHIELDED) == 0)
+            if (signal_wait(&pilot->over, attempt_over, pool, end, PARK_SHIELDED) == 0)
                 return;
             go_on(pool);
         } while (auto_needs_pilot(pool));

@@ -16,6 +16,8 @@ static void count_down(weft_pool *pool)
 {
     if (--pool->queued == 0 && pool->places)
         places_empty(pool->places);
+    if (pool->pilot)
+        auto_unqueued(pool);
 }
 
 weft_future *backlog_pop(weft_pool *pool)
@@ -31,7 +33,8 @@ struct places_wake backlog_push(weft_pool *pool, weft_future *future)
 {
     list_push_back(&pool->queue, &future->queue_link);
     pool->queued++;
-    auto_queued(pool);
+    if (pool->pilot)
+        auto_queued(pool);
     if (pool->places)
         return places_queued(pool->places, pool->queued);
     return (struct places_wake){ .strand = NULL };
@@ -55,7 +58,7 @@ static int attempt_take(void *ctx)
     struct taking *taking = ctx;
     weft_pool *pool = taking->worker->pool;
     weft_lock_lock(&pool->lock);
-    bool retires = auto_retires(taking->worker);
+    bool retires = pool->pilot && auto_retires(taking->worker);
     taking->future = retires ? NULL : backlog_pop(pool);
     int rc = taking->future || pool->closing || retires ? 0 : -EAGAIN;
     weft_lock_release(&pool->lock);

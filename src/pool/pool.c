@@ -39,7 +39,7 @@ void pool_run(struct worker *worker, weft_future *future)
     bool stop = pool->terminated;
     struct running running = { future, worker->running, stop };
     worker->running = &running;
-    if (!running.outer)
+    if (pool->pilot && !running.outer)
         auto_call_begins(worker);
     weft_lock_release(&pool->lock);
     if (stop)
@@ -50,7 +50,7 @@ void pool_run(struct worker *worker, weft_future *future)
 
     weft_lock_lock(&pool->lock);
     worker->running = running.outer;
-    if (!running.outer)
+    if (pool->pilot && !running.outer)
         auto_call_ends(worker);
     weft_lock_release(&pool->lock);
     future_unref(future);
@@ -105,9 +105,8 @@ static bool is_spent(const struct worker *worker)
 
 static void give_up(struct worker *worker, const struct open_failure *failure)
 {
-    weft_lock_lock(&worker->pool->lock);
-    auto_worker_given_up(worker);
-    weft_lock_release(&worker->pool->lock);
+    if (worker->pool->pilot)
+        auto_worker_given_up(worker);
     pool_give_up(worker->pool, failure);
 }
 
@@ -136,9 +135,11 @@ static void worker_main(void *ctx)
     struct worker *worker = ctx;
     strand_self()->worker_of = worker;
     worker->middle = self_stack_middle();
-    auto_worker_begins(worker);
+    if (worker->pool->pilot)
+        auto_worker_begins(worker);
     work(worker);
-    auto_worker_ends(worker);
+    if (worker->pool->pilot)
+        auto_worker_ends(worker);
 }
 
 /* Whether the calling strand is a worker of this pool that can run calls inside calls. */
@@ -442,6 +443,8 @@ static void stop(weft_pool *pool, bool terminate)
     weft_lock_lock(&pool->lock);
     pool->closing = true;
     pool->terminated |= terminate;
+    if (pool->pilot)
+        auto_unqueued(pool);
     weft_lock_release(&pool->lock);
     signal_raise(&pool->work, UINT32_MAX);
     if (pool->places)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weft/barrier.h>
 #include <weft/child.h>
 #include <weft/datagram.h>
 #include <weft/file.h>
@@ -19,6 +20,7 @@
 #include <weft/self.h>
 #include <weft/signal.h>
 
+#include "base/cpus.h"
 #include "kinds.h"
 #include "refuse.h"
 #include "strands.h"
@@ -157,6 +159,33 @@ static int use_map(weft_kind kind)
             rc = outcomes[i].status;
         free(out[i]);
     }
+    weft_pool_close(pool);
+    return rc;
+}
+
+static weft_barrier barrier;
+
+static int meet(weft_call *call)
+{
+    (void)call;
+    int rc = weft_barrier_wait(&barrier, WEFT_FOREVER);
+    return rc < 0 ? rc : 0;
+}
+
+/* As many calls that wait for each other as there are workers, of which the pool begins with fewer:
+ * it grows, now or later. */
+static int use_growing(weft_kind kind)
+{
+    weft_pool *pool;
+    uint32_t most = base_cpus() + 3;
+    weft_barrier_init(&barrier, most, NULL, NULL);
+    int rc = weft_pool_open(&pool, kind, &(weft_options){ .workers = most });
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; rc == 0 && i < most; i++)
+        rc = weft_pool_submit(pool, meet, NULL, 0, NULL, WEFT_FOREVER);
+    if (rc < 0)
+        weft_barrier_abort(&barrier);
     weft_pool_close(pool);
     return rc;
 }
@@ -358,19 +387,30 @@ TEST_EACH_KIND(a_group_without_memory)
     EXPECT_GT(refuse_each(use_group, kind, MEMORY, -ENOMEM), 3);
 }
 
-TEST_EACH_KIND(a_pool_without_memory)
+TEST_EACH_POOL_KIND(a_pool_without_memory)
 {
     EXPECT_GT(refuse_each(use_pool, kind, MEMORY, -ENOMEM), 3);
 }
 
-TEST_EACH_KIND(a_map_without_memory)
+TEST_EACH_POOL_KIND(a_map_without_memory)
 {
     EXPECT_GT(refuse_each(use_map, kind, MEMORY, -ENOMEM), 6);
 }
 
-TEST_EACH_KIND(a_group_on_a_pool_without_memory)
+TEST_EACH_POOL_KIND(a_group_on_a_pool_without_memory)
 {
     EXPECT_GT(refuse_each(use_group_on_pool, kind, MEMORY, -ENOMEM), 3);
+}
+
+TEST(a_pool_that_grows_without_memory)
+{
+    EXPECT_GT(refuse_each(use_growing, WEFT_AUTO, MEMORY, -ENOMEM), 6);
+}
+
+/* Those it begins with, its pilot, and those it grows by. */
+TEST(a_pool_that_grows_without_threads)
+{
+    EXPECT_GE(refuse_each(use_growing, WEFT_AUTO, THREADS, -EAGAIN), 5);
 }
 
 TEST(a_queue_without_memory)
@@ -403,7 +443,7 @@ TEST(a_group_without_threads)
     EXPECT_EQ(refuse_each(use_group, WEFT_THREADS, THREADS, -EAGAIN), 2);
 }
 
-TEST_EACH_STRAND_KIND(a_pool_without_threads)
+TEST_EACH_POOL_STRAND_KIND(a_pool_without_threads)
 {
     int threads = kind == WEFT_TASKS ? 0 : kind == WEFT_PROCESSES ? 1 : 2;
     EXPECT_GE(refuse_each(use_pool, kind, THREADS, -EAGAIN), threads);
@@ -421,7 +461,7 @@ TEST(a_pool_whose_calls_nest_without_threads)
     EXPECT_EQ(refuse_each(use_nesting, WEFT_THREADS, THREADS, -EAGAIN), 2);
 }
 
-TEST_EACH_STRAND_KIND(a_map_without_threads)
+TEST_EACH_POOL_STRAND_KIND(a_map_without_threads)
 {
     EXPECT_GE(refuse_each(use_map, kind, THREADS, -EAGAIN), kind == WEFT_TASKS ? 0 : 1);
 }

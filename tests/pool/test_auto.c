@@ -1,1 +1,666 @@
-int nothing;
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pools of kind auto, with calls that really wait and compute: how many workers they come to have,
+ * in which kind, and what they say of it. What holds for every kind of pool is in test_pool.c and
+ * test_map.c; what is decided, and when, in test_auto_decide.c.
+ *
+ * Nobody says here how long a pool may take: a call that waits for as many others as the pool has
+ * to grow to shows that it has grown.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weft/barrier.h>
+#include <weft/event.h>
+#include <weft/group.h>
+#include <weft/pool.h>
+
+#include "base/cpus.h"
+#include "calls.h"
+#include "harness.h"
+#include "kinds.h"
+#include "park/strand.h"
+#include "strands.h"
+
+static char line[200];
+
+static const char *explain(weft_pool *pool)
+{
+    int n = weft_pool_explain(pool, line, sizeof line);
+    EXPECT_EQ(n, (int)strlen(line));
+    return line;
+}
+
+static bool says(weft_pool *pool, const char *words)
+{
+    return strstr(explain(pool), words) != NULL;
+}
+
+/* The number in front of a noun. */
+static unsigned number_of(weft_pool *pool, const char *noun)
+{
+    unsigned n = 0;
+    char rest[20] = "";
+    const char *workers = strstr(explain(pool), "; ");
+    EXPECT_TRUE(workers);
+    EXPECT_EQ(sscanf(workers, "; %u %19s", &n, rest), 2);
+    return strncmp(rest, noun, strlen(noun)) == 0 ? n : 0;
+}
+
+static unsigned threads_of(weft_pool *pool)
+{
+    return number_of(pool, "thread");
+}
+
+static weft_pool *open_auto(weft_options options)
+{
+    weft_pool *pool;
+    EXPECT_EQ(weft_pool_open(&pool, WEFT_AUTO, &options), 0);
+    return pool;
+}
+
+/* More than the machine has CPUs. */
+static uint32_t many(void)
+{
+    return 4 * base_cpus() + 24;
+}
+
+static weft_barrier barrier;
+static weft_event gate = WEFT_EVENT_INIT;
+static atomic_uint running, ran, met;
+
+static int meet(weft_call *call)
+{
+    (void)call;
+    int rc = weft_barrier_wait(&barrier, WEFT_FOREVER);
+    atomic_fetch_add(&met, 1);
+    return rc < 0 ? rc : 0;
+}
+
+static int wait_at_gate(weft_call *call)
+{
+    (void)call;
+    atomic_fetch_add(&running, 1);
+    int rc = weft_event_wait(&gate, WEFT_FOREVER);
+    atomic_fetch_sub(&running, 1);
+    return rc;
+}
+
+static int64_t cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * WEFT_S + now.tv_nsec;
+}
+
+static void burn(int64_t ns)
+{
+    for (int64_t end = cpu_ns() + ns; cpu_ns() < end;) {
+    }
+}
+
+static int compute(weft_call *call)
+{
+    (void)call;
+    burn(WEFT_MS / 2);
+    atomic_fetch_add(&ran, 1);
+    return 0;
+}
+
+static void submit_all(weft_pool *pool, weft_fn *fn, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        EXPECT_EQ(weft_pool_submit(pool, fn, NULL, 0, NULL, WEFT_FOREVER), 0);
+}
+
+/* As many calls as wait for each other. */
+static void meet_all(weft_pool *pool, uint32_t n)
+{
+    weft_barrier_init(&barrier, n, NULL, NULL);
+    atomic_store(&met, 0);
+    submit_all(pool, meet, n);
+    UNTIL(atomic_load(&met) == n);
+}
+
+/* ---- growing */
+
+TEST(calls_that_wait_for_each_other_all_run)
+{
+    weft_pool *pool = open_auto((weft_options){ .name = "meet" });
+    EXPECT_EQ(threads_of(pool), base_cpus());
+    EXPECT_HAS(explain(pool), "not measured yet; ");
+    meet_all(pool, many());
+    UNTIL(says(pool, " % waiting: "));
+    weft_pool_close(pool);
+}
+
+TEST(items_of_a_map_that_wait_for_each_other_all_run)
+{
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    weft_barrier_init(&barrier, many(), NULL, NULL);
+    EXPECT_EQ(weft_pool_map(pool, meet, &(weft_map){ .count = many() }, WEFT_FOREVER), 0);
+    weft_pool_close(pool);
+}
+
+TEST(calls_of_a_group_that_wait_for_each_other_all_run)
+{
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    weft_group *g;
+    EXPECT_EQ(weft_group_open(&g, WEFT_AUTO, NULL), -ENOTSUP);
+    EXPECT_EQ(weft_group_open(&g, WEFT_THREADS, &(weft_options){ .pool = pool }), -EINVAL);
+    EXPECT_EQ(weft_group_open(&g, WEFT_AUTO, &(weft_options){ .pool = pool }), 0);
+    weft_barrier_init(&barrier, many(), NULL, NULL);
+    for (uint32_t i = 0; i < many(); i++)
+        EXPECT_EQ(weft_group_start(g, meet, NULL, 0), 0);
+    EXPECT_EQ(weft_group_join(g, WEFT_FOREVER), 0);
+    weft_group_close(g);
+    weft_pool_close(pool);
+}
+
+/* Who waits for others of its own pool waits, too: they are not all run inside of it. */
+static int meet_twice(weft_call *call)
+{
+    weft_pool *pool = *(weft_pool *const *)call->arg;
+    weft_future *f;
+    int rc = weft_pool_submit(pool, meet, NULL, 0, &f, WEFT_FOREVER);
+    if (rc < 0)
+        return rc;
+    rc = weft_future_wait(f, WEFT_FOREVER);
+    weft_future_close(f);
+    return rc;
+}
+
+TEST(calls_inside_of_calls_that_wait_for_each_other_all_run)
+{
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    weft_group *g;
+    EXPECT_EQ(weft_group_open(&g, WEFT_AUTO, &(weft_options){ .pool = pool }), 0);
+    weft_barrier_init(&barrier, many(), NULL, NULL);
+    for (uint32_t i = 0; i < many(); i++)
+        EXPECT_EQ(weft_group_start(g, meet_twice, &pool, sizeof pool), 0);
+    EXPECT_EQ(weft_group_join(g, WEFT_FOREVER), 0);
+    weft_group_close(g);
+    weft_pool_close(pool);
+}
+
+TEST(it_grows_to_the_most_workers_and_says_so)
+{
+    weft_pool *pool = open_auto((weft_options){ .workers = 7 });
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, 20);
+    UNTIL(says(pool, "% waiting: I/O-bound; 7 threads on ") &&
+          says(pool, ", the most that options.workers allows"));
+    EXPECT_LE(atomic_load(&running), 7);
+    UNTIL(atomic_load(&running) == 7);
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+}
+
+TEST(a_pool_of_one_stays_one)
+{
+    weft_pool *pool = open_auto((weft_options){ .workers = 1 });
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, 5);
+    UNTIL(says(pool, "; 1 thread on ") && says(pool, ", the most that options.workers allows"));
+    EXPECT_LE(atomic_load(&running), 1);
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+}
+
+/* Few are left, of which each worker may need two. */
+TEST(it_leaves_descriptors_to_its_calls)
+{
+    struct rlimit limit = { .rlim_cur = 64, .rlim_max = 64 };
+    if (HARNESS_VALGRIND)
+        SKIP("valgrind has its own idea of how many descriptors there are");
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    if (base_cpus() > 8)
+        SKIP("it begins with more than that");
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, 100);
+    UNTIL(says(pool, ", the most that RLIMIT_NOFILE allows"));
+    EXPECT_LE(threads_of(pool), 32);
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+}
+
+TEST(it_leaves_addresses_to_its_calls)
+{
+    if (HARNESS_SANITIZED || HARNESS_EMULATED)
+        SKIP("what runs the test takes terabytes of addresses itself");
+    if (base_cpus() > 8)
+        SKIP("it begins with more than that");
+    weft_pool *pool = open_auto((weft_options){ .stack_bytes = (size_t)64 << 20 });
+    struct rlimit limit = { .rlim_cur = (rlim_t)2 << 30, .rlim_max = RLIM_INFINITY };
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, 100);
+    UNTIL(says(pool, ", the most that RLIMIT_AS allows"));
+    EXPECT_LE(threads_of(pool), 32);
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+}
+
+/* ---- a real quota */
+
+/* A cgroup for this process alone; "" outside of it. */
+static char quota_group[200], outer_group[200];
+
+static bool write_into(const char *group, const char *file, const char *text)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", group, file);
+    FILE *to = fopen(path, "we");
+    if (!to)
+        return false;
+    bool ok = fputs(text, to) >= 0;
+    return fclose(to) == 0 && ok;
+}
+
+static void leave_quota(void)
+{
+    char pid[20];
+    snprintf(pid, sizeof pid, "%d", getpid());
+    (void)write_into(outer_group, "cgroup.procs", pid);
+    (void)rmdir(quota_group);
+}
+
+/* Half a CPU, as this machine's version of cgroups has it. False: not allowed here. */
+static bool enter_quota(const char *outer, bool v2)
+{
+    char pid[20];
+    snprintf(pid, sizeof pid, "%d", getpid());
+    snprintf(outer_group, sizeof outer_group, "%s", outer);
+    snprintf(quota_group, sizeof quota_group, "%.150s/weft-test-%d", outer, getpid());
+    if (mkdir(quota_group, 0700) < 0)
+        return false;
+    bool set = v2 ? write_into(quota_group, "cpu.max", "50000 100000")
+                  : write_into(quota_group, "cpu.cfs_period_us", "100000") &&
+                        write_into(quota_group, "cpu.cfs_quota_us", "50000");
+    if (set && write_into(quota_group, "cgroup.procs", pid))
+        return true;
+    leave_quota();
+    return false;
+}
+
+TEST(a_quota_is_all_the_cpus_there_are)
+{
+    if (HARNESS_EMULATED || HARNESS_VALGRIND)
+        SKIP("half a CPU is too little for what runs the test");
+    if (!enter_quota("/sys/fs/cgroup/cpu", false) && !enter_quota("/sys/fs/cgroup", true))
+        SKIP("no cgroup may be made here");
+    bool quota;
+    if (base_cpu_thousandths(&quota) != 500) {
+        leave_quota();
+        SKIP("the cgroup is not seen from inside");
+    }
+    weft_pool *pool = open_auto((weft_options){ .backlog_max = 20 });
+    EXPECT_HAS(explain(pool), "; 1 thread on 0.5 CPUs (a quota)");
+    while (!says(pool, "CPU-bound; 1 thread on 0.5 CPUs (a quota)"))
+        submit_all(pool, compute, 10);
+    meet_all(pool, 12); /* what waits takes no quota */
+    weft_pool_close(pool);
+    leave_quota();
+}
+
+/* ---- workers that come and go */
+
+static atomic_int entered, left;
+
+static int enter(weft_call *call, void **ret_worker)
+{
+    (void)call;
+    atomic_fetch_add(&entered, 1);
+    *ret_worker = malloc(1);
+    return *ret_worker ? 0 : -ENOMEM;
+}
+
+static void leave(void *worker)
+{
+    free(worker);
+    atomic_fetch_add(&left, 1);
+}
+
+TEST(workers_leave_when_there_is_nothing_for_them)
+{
+    weft_pool *pool = open_auto((weft_options){ .enter = enter, .leave = leave });
+    int base = (int)base_cpus();
+    for (int round = 0; round < 2; round++) {
+        meet_all(pool, many());
+        UNTIL(threads_of(pool) == base_cpus());
+        UNTIL(atomic_load(&entered) - atomic_load(&left) == base);
+        EXPECT_GE(atomic_load(&left), (round + 1) * ((int)many() - base));
+    }
+    expect_square(submit(pool, square, 5), 5);
+    weft_pool_close(pool);
+    EXPECT_EQ(atomic_load(&entered), atomic_load(&left));
+}
+
+TEST(workers_leave_when_calls_compute)
+{
+    weft_options options = { .enter = enter, .leave = leave, .backlog_max = 50 };
+    weft_pool *pool = open_auto(options);
+    int base = (int)base_cpus(), most = (int)many();
+    meet_all(pool, many());
+    while (atomic_load(&entered) - atomic_load(&left) > base + (most - base) / 4)
+        submit_all(pool, compute, 20);
+    UNTIL(says(pool, " % waiting: "));
+    weft_pool_close(pool);
+    EXPECT_EQ(atomic_load(&entered), atomic_load(&left));
+    EXPECT_EQ(atomic_load(&ran) % 20, 0); /* none was lost with those who left */
+}
+
+TEST(workers_that_are_renewed_come_and_go_as_well)
+{
+    weft_options options = { .enter = enter, .leave = leave, .calls_per_worker_max = 2 };
+    weft_pool *pool = open_auto(options);
+    for (int round = 0; round < 3; round++)
+        meet_all(pool, many());
+    weft_pool_close(pool);
+    EXPECT_EQ(atomic_load(&entered), atomic_load(&left));
+}
+
+static uint32_t doors;
+
+static int enter_if_there_is_a_door(weft_call *call, void **ret_worker)
+{
+    (void)ret_worker;
+    if (atomic_fetch_add(&entered, 1) < (int)doors)
+        return 0;
+    return weft_call_fail(call, -EUSERS, "no more than %u", doors);
+}
+
+TEST(a_pool_whose_workers_cannot_enter_grows_no_more)
+{
+    doors = base_cpus() + 3;
+    weft_pool *pool = open_auto((weft_options){ .enter = enter_if_there_is_a_door });
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, many());
+    UNTIL(atomic_load(&running) == doors);
+    UNTIL(says(pool, ", the most that could be entered"));
+    EXPECT_EQ(threads_of(pool), doors);
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+}
+
+/* ---- ending, while it grows */
+
+TEST(a_pool_that_grows_may_be_terminated)
+{
+    for (int round = 0; round < 10; round++) {
+        weft_pool *pool = open_auto((weft_options){ .enter = enter, .leave = leave });
+        weft_event_clear(&gate);
+        submit_all(pool, wait_at_gate, many());
+        UNTIL(atomic_load(&running) > (unsigned)round * base_cpus() / 2);
+        weft_pool_terminate(pool);
+        weft_pool_close(pool);
+        EXPECT_EQ(atomic_load(&running), 0);
+        EXPECT_EQ(atomic_load(&entered), atomic_load(&left));
+    }
+}
+
+TEST(a_pool_that_grows_may_be_closed)
+{
+    for (int round = 0; round < 10; round++) {
+        weft_pool *pool = open_auto((weft_options){ .enter = enter, .leave = leave });
+        weft_barrier_init(&barrier, base_cpus(), NULL, NULL);
+        submit_all(pool, meet, 8 * base_cpus());
+        weft_pool_close(pool);
+        EXPECT_EQ(atomic_load(&entered), atomic_load(&left));
+    }
+}
+
+/* ---- idleness */
+
+/* How often the threads of this process have gone to sleep, but for the caller. */
+static unsigned long sleeps(void)
+{
+    unsigned long sum = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    EXPECT_TRUE(tasks);
+    for (struct dirent *entry; (entry = readdir(tasks));) {
+        if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
+            continue;
+        char path[300], text[256];
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
+        FILE *status = fopen(path, "re");
+        unsigned long n = 0;
+        while (status && fgets(text, sizeof text, status))
+            (void)sscanf(text, "voluntary_ctxt_switches: %lu", &n);
+        if (status)
+            fclose(status);
+        sum += n;
+    }
+    closedir(tasks);
+    return sum;
+}
+
+/* Counts, not times: a pool that wakes up for nothing once in 300 ms fails it. */
+TEST(a_pool_with_nothing_to_decide_does_not_wake_up)
+{
+    if (HARNESS_SANITIZED || HARNESS_EMULATED)
+        SKIP("a sanitizer wakes threads up itself");
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    meet_all(pool, many());
+    UNTIL(threads_of(pool) == base_cpus());
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, base_cpus()); /* none has to wait for a worker */
+    unsigned long before = 1, after = 0;
+    for (int looks = 0; before != after; looks++) {
+        EXPECT_LT(looks, 20);
+        before = sleeps();
+        nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+        after = sleeps();
+    }
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+}
+
+/* ---- processes, because of the options */
+
+static int tell_pid(weft_call *call)
+{
+    pid_t pid = getpid();
+    return weft_call_return(call, &pid, sizeof pid);
+}
+
+static pid_t pid_inside(weft_pool *pool, const void *arg, size_t arg_bytes)
+{
+    weft_future *f;
+    EXPECT_EQ(weft_pool_submit(pool, tell_pid, arg, arg_bytes, &f, WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
+    pid_t pid = *(const pid_t *)weft_future_result(f, NULL);
+    weft_future_close(f);
+    return pid;
+}
+
+static void expect_isolated(weft_options options, const char *why)
+{
+    char start[100];
+    weft_pool *pool = open_auto(options);
+    snprintf(start, sizeof start, "%s; %u process", why, base_cpus());
+    EXPECT_EQ(strncmp(explain(pool), start, strlen(start)), 0);
+    EXPECT_NE(pid_inside(pool, NULL, 0), getpid());
+    weft_pool_close(pool);
+}
+
+TEST(what_only_a_process_can_do_is_done_by_processes)
+{
+    static const char *const environment[] = { "A=b", NULL };
+    kinds_prepare(WEFT_PROCESSES);
+    expect_isolated((weft_options){ .call_timeout_ns = 60 * WEFT_S }, "call_timeout_ns must hold");
+    expect_isolated((weft_options){ .memory_bytes_max = 1 << 30 }, "memory_bytes_max must hold");
+    expect_isolated((weft_options){ .attempts_max = 2 }, "attempts_max is for calls that crash");
+    expect_isolated((weft_options){ .environment = environment }, "environment is a process's");
+    expect_isolated((weft_options){ .directory = "/" }, "directory is a process's");
+    expect_isolated((weft_options){ .cpus = "0-8191" }, "cpus are a process's");
+    expect_isolated((weft_options){ .niceness = 1 }, "niceness is a process's");
+    weft_pool *pool = open_auto((weft_options){ .attempts_max = 1 });
+    EXPECT_EQ(pid_inside(pool, NULL, 0), getpid());
+    weft_pool_close(pool);
+}
+
+static int compute_for_ever(weft_call *call)
+{
+    (void)call;
+    for (;;)
+        burn(WEFT_S);
+    return 0;
+}
+
+TEST(a_timeout_holds)
+{
+    kinds_prepare(WEFT_PROCESSES);
+    weft_pool *pool = open_auto((weft_options){ .call_timeout_ns = 50 * WEFT_MS });
+    weft_future *f = submit(pool, compute_for_ever, 0);
+    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), -ECHILD);
+    EXPECT_EQ(weft_future_outcome(f)->how, WEFT_OVERDUE);
+    weft_future_close(f);
+    weft_pool_close(pool);
+}
+
+/* ---- processes, because of a GIL */
+
+/* Computes for a moment and says that it waited for a GIL for three, which it did. */
+static int fight(weft_call *call)
+{
+    (void)call;
+    burn(WEFT_MS);
+    int64_t before = weft_now();
+    nanosleep(&(struct timespec){ .tv_nsec = 3 * WEFT_MS }, NULL);
+    struct strand *self = strand_self();
+    __atomic_fetch_add(&self->gil_wait_ns, (uint64_t)(weft_now() - before), __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* A pool whose calls have moved to processes. */
+static weft_pool *moved_pool(weft_options options)
+{
+    if (base_cpus() < 2)
+        SKIP("with one CPU processes are of no use to them");
+    kinds_prepare(WEFT_PROCESSES);
+    weft_pool *pool = open_auto(options);
+    while (!says(pool, "calls fight over a GIL; ") || !number_of(pool, "process"))
+        submit_all(pool, fight, 10);
+    return pool;
+}
+
+TEST(calls_that_fight_over_a_gil_go_on_in_processes)
+{
+    weft_pool *pool = moved_pool((weft_options){ 0 });
+    EXPECT_NE(pid_inside(pool, NULL, 0), getpid());
+    for (int i = 0; i < 50; i++)
+        expect_square(submit(pool, square, i), i);
+    map_squares(pool, square, 100);
+    weft_pool_close(pool);
+}
+
+TEST(what_a_process_could_not_see_goes_on_in_threads)
+{
+    weft_pool *pool = moved_pool((weft_options){ 0 });
+    EXPECT_EQ(pid_inside(pool, &pool, WEFT_POINTER), getpid());
+    weft_pool_close(pool);
+}
+
+TEST(a_call_that_has_moved_can_be_cancelled)
+{
+    weft_pool *pool = moved_pool((weft_options){ .grace_ns = WEFT_MS });
+    weft_future *runs[64];
+    for (int i = 0; i < 64; i++)
+        runs[i] = submit(pool, compute_for_ever, 0);
+    weft_future *waits = submit(pool, square, 1);
+    weft_future_cancel(waits);
+    expect_cancelled(waits);
+    for (int i = 0; i < 64; i++)
+        weft_future_cancel(runs[i]);
+    for (int i = 0; i < 64; i++)
+        expect_cancelled(runs[i]);
+    expect_square(submit(pool, square, 2), 2);
+    weft_pool_close(pool);
+}
+
+TEST(a_pool_that_has_moved_can_be_terminated)
+{
+    weft_pool *pool = moved_pool((weft_options){ .grace_ns = WEFT_MS });
+    weft_future *futures[64];
+    for (int i = 0; i < 64; i++)
+        futures[i] = submit(pool, compute_for_ever, 0);
+    weft_pool_terminate(pool);
+    for (int i = 0; i < 64; i++)
+        expect_cancelled(futures[i]);
+    weft_pool_close(pool);
+}
+
+static void close_future_of(weft_pool *pool, int n)
+{
+    expect_square(submit(pool, square, n), n);
+}
+
+static weft_pool *shared_pool;
+
+static void submit_meanwhile(size_t index)
+{
+    for (int i = 0; i < 300; i++)
+        close_future_of(shared_pool, (int)index + i);
+}
+
+TEST(no_call_is_lost_when_a_pool_moves)
+{
+    if (base_cpus() < 2)
+        SKIP("with one CPU processes are of no use to them");
+    kinds_prepare(WEFT_PROCESSES);
+    shared_pool = open_auto((weft_options){ .backlog_max = 50 });
+    struct strands *strands = strands_start(4, submit_meanwhile);
+    while (!number_of(shared_pool, "process"))
+        submit_all(shared_pool, fight, 10);
+    strands_join(strands);
+    weft_pool_close(shared_pool);
+}
+
+TEST(calls_that_cannot_move_say_why)
+{
+    if (base_cpus() < 2)
+        SKIP("with one CPU processes are of no use to them");
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    while (!says(pool, "calls fight over a GIL; "))
+        submit_all(pool, fight, 10);
+    EXPECT_HAS(explain(pool), ": no processes, as weft_init() was not called");
+    weft_pool_close(pool);
+}
+
+/* ---- words */
+
+TEST_EACH_KIND(every_kind_explains_itself)
+{
+    weft_pool *pool;
+    char start[60], short_line[8];
+    EXPECT_EQ(weft_pool_open(&pool, kind, &(weft_options){ .workers = 3 }), 0);
+    snprintf(start, sizeof start, "as opened; %s",
+             kind == WEFT_SERIAL ? "each call runs in the strand that submits it" : "3 ");
+    EXPECT_EQ(strncmp(explain(pool), start, strlen(start)), 0);
+    if (kind != WEFT_SERIAL)
+        EXPECT_EQ(number_of(pool, weft_kind_name(kind)), 3);
+    int n = (int)strlen(line);
+    EXPECT_EQ(weft_pool_explain(pool, short_line, sizeof short_line), n);
+    EXPECT_STR(short_line, "as open");
+    EXPECT_EQ(weft_pool_explain(pool, NULL, 0), n);
+    EXPECT_EQ(weft_pool_explain(pool, NULL, 10), -EINVAL);
+    weft_pool_close(pool);
+}
+
+TEST(auto_is_a_kind_by_name)
+{
+    weft_kind kind;
+    EXPECT_EQ(weft_kind_parse("auto", &kind), 0);
+    EXPECT_EQ(kind, WEFT_AUTO);
+    EXPECT_STR(weft_kind_name(WEFT_AUTO), "auto");
+}

@@ -150,7 +150,7 @@ TEST(calls_that_wait_get_as_many_as_keep_the_cpus_busy)
 {
     static const double shares[] = { 0.5, 0.25, 0.1, 0.05, 0.02 };
     for (unsigned i = 0; i < sizeof shares / sizeof *shares; i++) {
-        for (double cpus = 1; cpus <= 16; cpus *= 2) {
+        for (int cpus = 1; cpus <= 16; cpus *= 2) {
             struct plant plant = plant_of(shares[i], cpus);
             plant.most = 4096;
             uint32_t fair = (uint32_t)(cpus / shares[i] + 0.5);

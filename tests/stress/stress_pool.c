@@ -58,7 +58,7 @@ static void submit_and_cancel(size_t index)
     }
 }
 
-TEST_EACH_KIND(calls_end_once_under_cancellations)
+TEST_EACH_POOL_KIND(calls_end_once_under_cancellations)
 {
     seed = stress_seed();
     end = stress_end();
@@ -99,7 +99,7 @@ static void map_again_and_again(size_t index)
     }
 }
 
-TEST_EACH_KIND(maps_end_under_failures_and_deadlines)
+TEST_EACH_POOL_KIND(maps_end_under_failures_and_deadlines)
 {
     seed = stress_seed();
     end = stress_end();
@@ -125,7 +125,7 @@ static void cancel_open_future(size_t index)
 }
 
 /* One strand cancels a call of a pool that another closes at that moment. */
-TEST_EACH_KIND(a_pool_may_be_closed_while_its_calls_are_cancelled)
+TEST_EACH_POOL_KIND(a_pool_may_be_closed_while_its_calls_are_cancelled)
 {
     seed = stress_seed();
     end = stress_end();
@@ -158,7 +158,7 @@ static void start_in_group(size_t index)
     }
 }
 
-TEST_EACH_KIND(a_group_may_be_cancelled_while_calls_are_started_and_taken)
+TEST_EACH_POOL_KIND(a_group_may_be_cancelled_while_calls_are_started_and_taken)
 {
     seed = stress_seed();
     end = stress_end();
@@ -179,4 +179,69 @@ TEST_EACH_KIND(a_group_may_be_cancelled_while_calls_are_started_and_taken)
         weft_group_close(group);
         weft_pool_close(pool);
     }
+}
+
+/* ---- kind auto: bursts that wait, bursts that compute, and pauses, so that workers come and go */
+
+static int wait_or_compute(weft_call *call)
+{
+    if (*(const uint32_t *)call->arg % 2)
+        return weft_sleep_until(weft_after(3 * WEFT_MS));
+    for (int64_t until = weft_now() + 200 * WEFT_US; weft_now() < until;) {
+    }
+    return 0;
+}
+
+static void submit_bursts(size_t index)
+{
+    struct dice dice = dice_of(seed, index);
+    while (weft_left(end) > 0) {
+        weft_future *futures[64];
+        uint32_t n = 1 + (uint32_t)dice_below(&dice, 64), arg = (uint32_t)dice_roll(&dice);
+        for (uint32_t i = 0; i < n; i++)
+            EXPECT_EQ(weft_pool_submit(pool, wait_or_compute, &arg, sizeof arg, &futures[i],
+                                       WEFT_FOREVER),
+                      0);
+        for (uint32_t i = 0; i < n; i++)
+            if (dice_below(&dice, 8) == 0)
+                weft_future_cancel(futures[i]);
+        for (uint32_t i = 0; i < n; i++) {
+            (void)!weft_future_wait(futures[i], WEFT_FOREVER);
+            weft_how how = weft_future_outcome(futures[i])->how;
+            EXPECT_TRUE(how == WEFT_DONE || how == WEFT_CANCELLED);
+            weft_future_close(futures[i]);
+        }
+    }
+}
+
+static atomic_int entered, left;
+
+static int enter(weft_call *call, void **ret_worker)
+{
+    (void)call, (void)ret_worker;
+    atomic_fetch_add(&entered, 1);
+    return 0;
+}
+
+static void leave(void *worker)
+{
+    (void)worker;
+    atomic_fetch_add(&left, 1);
+}
+
+TEST(calls_end_once_while_workers_come_and_go)
+{
+    char line[200];
+    seed = stress_seed();
+    end = stress_end();
+    weft_options options = { .enter = enter, .leave = leave, .backlog_max = 100 };
+    EXPECT_EQ(weft_pool_open(&pool, WEFT_AUTO, &options), 0);
+    struct strands *strands = strands_start(4, submit_bursts);
+    while (weft_left(end) > 0) {
+        EXPECT_GT(weft_pool_explain(pool, line, sizeof line), 0);
+        (void)!weft_yield();
+    }
+    strands_join(strands);
+    weft_pool_close(pool);
+    EXPECT_EQ(atomic_load(&entered), atomic_load(&left));
 }
