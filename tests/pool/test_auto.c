@@ -386,8 +386,7 @@ TEST(a_pool_whose_workers_cannot_enter_grows_no_more)
     weft_event_clear(&gate);
     submit_all(pool, wait_at_gate, many());
     UNTIL(atomic_load(&running) == doors);
-    UNTIL(says(pool, ", the most that could be entered"));
-    EXPECT_EQ(threads_of(pool), doors);
+    UNTIL(threads_of(pool) == doors && says(pool, ", the most that could be entered"));
     weft_event_set(&gate);
     weft_pool_close(pool);
 }
