@@ -25,6 +25,7 @@ help:
 	@echo 'make cross       all tests on aarch64, under QEMU'
 	@echo 'make musl        all tests of the library with musl'
 	@echo 'make valgrind    the tests of the library under memcheck'
+	@echo 'make browser     tests the page of weft lab in Chromium; screenshots in build/browser'
 	@echo 'make lint        checks the formatting and runs clang-tidy; make format repairs the former'
 	@echo 'make clean       removes the build directories'
 
@@ -67,6 +68,12 @@ valgrind:
 	@scripts/setup build test valgrind
 	scripts/valgrind $(ARGS)
 
+browser:
+	@scripts/setup build test browser
+	@scripts/configure $(BUILD) -Dtests=enabled
+	ninja -C $(BUILD) cli/weft tests/cli/lab_sample_page
+	scripts/browser $(BUILD)
+
 lint check-format:
 	@scripts/setup build test lint
 	@scripts/configure $(BUILD) -Dtests=enabled
@@ -79,4 +86,4 @@ format:
 clean:
 	rm -rf build build-*/
 
-.PHONY: all help demo test install bench sanitize cross musl valgrind lint check-format format clean
+.PHONY: all help demo test install bench sanitize cross musl valgrind browser lint check-format format clean

@@ -20,6 +20,7 @@ struct command {
 
 int demo_main(int argc, char **argv);
 int fetch_main(int argc, char **argv);
+int lab_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 
 #endif

@@ -3,16 +3,22 @@
  *
  * Every command is one line in the table below and one file or folder of its own. It parses its own
  * options (options.h), so `weft help COMMAND` simply runs the command with --help. */
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <weft/trace.h>
 
 #include "command.h"
 
 static const struct command commands[] = {
     { "fetch", "fetch URLs, many at once, by threads or processes", fetch_main },
+    { "lab", "threads or processes, and how many: measures it here, and says why", lab_main },
     { "serve", "run the embedded test site, or serve a directory", serve_main },
     { "demo", "fetch the same pages with each kind, and compare", demo_main },
 };
@@ -94,6 +100,19 @@ static void occupy_standard_descriptors(void)
             (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+/* A trace that was asked for and cannot be written would be missed too late. */
+static bool has_its_trace(void)
+{
+    int state = weft_trace_state();
+
+    if (state >= 0)
+        return true;
+    fprintf(stderr, "weft: WEFT_TRACE=%s: %s%s\n", getenv("WEFT_TRACE"), weft_strerror(state),
+            state == -EINVAL ? " (no regular file, or WEFT_TRACE_MAX or WEFT_TRACE_KEEP is wrong)"
+                             : "");
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     occupy_standard_descriptors();
@@ -102,6 +121,8 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return EXIT_USAGE;
     }
+    if (!has_its_trace())
+        return EXIT_USAGE;
     const char *word = argv[1];
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         puts("weft " WEFT_TOOL_VERSION);

@@ -14,6 +14,7 @@
  *   future.h     the handle on something that will end
  *   pool.h       strands that are used again and again
  *   lock.h rlock.h condition.h semaphore.h event.h barrier.h once.h
+ *   gil.h        a global interpreter lock
  *   queue.h      a bounded queue of items
  *   select.h     waiting on several of them at once
  *   address.h    where to connect to, as text; names to addresses
@@ -26,6 +27,7 @@
  *   file.h       files, read and written at offsets
  *   child.h      other programs, started, talked to, waited for
  *   signal.h     signals as items of a queue
+ *   trace.h      a picture of what all strands did when
  *
  * Rules that hold everywhere:
  *
@@ -59,6 +61,7 @@
 #include <weft/event.h>
 #include <weft/barrier.h>
 #include <weft/once.h>
+#include <weft/gil.h>
 #include <weft/queue.h>
 #include <weft/select.h>
 #include <weft/address.h>
@@ -71,5 +74,6 @@
 #include <weft/file.h>
 #include <weft/child.h>
 #include <weft/signal.h>
+#include <weft/trace.h>
 
 #endif

@@ -4,7 +4,7 @@
 import sys
 
 from harness import child
-from harness.model import Bench, Row, Side
+from harness.model import Bench, Row, Side, limit
 
 INSIDE_NS, OUTSIDE_NS = 50, 100
 
@@ -12,6 +12,7 @@ INSIDE_NS, OUTSIDE_NS = 50, 100
 REASONS = {
     "rust": "rustc is not installed",
     "std": "no C++ compiler was found",
+    "embed": "Python's headers (libpython3-dev) were not found when it was built",
     "go": "go is not installed",
     "tokio": "cargo or librust-tokio-dev was not installed, or it did not build",
     "libuv": "libuv's headers were not found when it was built",
@@ -22,8 +23,9 @@ REASONS = {
 class Programs:
     """The small programs, found where meson put them."""
 
-    def __init__(self, build, source, quick):
+    def __init__(self, build, source, quick, base=None):
         self.bench = build / "bench"
+        self.base = base
         self.bench_source = source
         self.quick = quick
 
@@ -110,6 +112,42 @@ def shared(programs, size, n):
                  [Row("ns", "calloc")])
 
 
+def gil(programs):
+    n = programs.size(5_000_000, 50_000)
+    return Bench("gil-uncontended", "enter and leave, nobody else wants it", "weft",
+                 [programs.side("gil", "weft", "uncontended", n)]
+                 + [programs.side("gil", peer, n) for peer in ("pthread", "embed")],
+                 [Row("ns", "pthread", 1.5), Row("ns", "embed")])
+
+
+def gil_check(programs):
+    n = programs.size(20_000_000, 50_000)
+    return Bench("gil-check", "a check, nobody waits", "weft",
+                 [programs.side("gil", "weft", "check", n), limit("limit", ns=2)],
+                 [Row("ns", "limit", 1.0)])
+
+
+def gil_echo(programs):
+    ms = programs.size(1000, 50)
+    script, answer = programs.bench_source / "gil" / "python.py", programs.path("gil-weft")
+    python = Side("python", lambda warm_up: child.figures([sys.executable, script, ms, answer]))
+    blocked = programs.side("gil", "weft", "blocked", ms)
+    blocked.name = "weft-blocked"
+    rows = []
+    for ours in ("weft", "weft-blocked"):
+        label = "released when blocked, " * (ours != "weft")
+        rows += [Row("trips", "python", 10, less_is_better=False, unit="/s",
+                     label=label + "round trips", ours=ours),
+                 Row("kept", "limit", 0.9, less_is_better=False, unit="",
+                     label=label + "computing kept", ours=ours),
+                 Row("kept", "python", less_is_better=False, unit="",
+                     label=label + "computing kept", ours=ours)]
+    return Bench("gil-echo", "round trips to another process beside a thread that computes, both"
+                 f" under the GIL, for {ms} ms", "weft",
+                 [programs.side("gil", "weft", "echo", ms), blocked, python,
+                  limit("limit", kept=1)], rows, rounds=11)
+
+
 def benches(programs):
     inside, outside = programs.rounds_for(INSIDE_NS), programs.rounds_for(OUTSIDE_NS)
     return [
@@ -119,6 +157,9 @@ def benches(programs):
         contended(programs, 2, inside, outside),
         contended(programs, 8, inside, outside),
         condition(programs),
+        gil(programs),
+        gil_check(programs),
+        gil_echo(programs),
         queue(programs, 1, 1),
         queue(programs, 4, 4),
         shared(programs, 64, 3_000_000),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs weft and its peers on the same work and judges the ratios; docs/benchmarks.md explains.
 
-run.py BUILD [--quick] [--rounds N] [--json FILE] [WORD...]
+run.py BUILD [--quick] [--rounds N] [--json FILE] [--base BUILD] [WORD...]
 
 A WORD selects the benchmarks whose names contain it; none selects all.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SOURCE))
 
-from harness import auto, echo, fetch, micro, pool, stats, tasks  # noqa: E402
+from harness import auto, echo, fetch, micro, pool, stats, tasks, trace  # noqa: E402
 from harness.model import Failed  # noqa: E402
 
 
@@ -162,9 +162,9 @@ def selected(benches, words):
 
 def run_all(options, done):
     """Runs what was selected, and returns whether all of it worked."""
-    programs = micro.Programs(options.build, SOURCE, options.quick)
+    programs = micro.Programs(options.build, SOURCE, options.quick, options.base)
     benches = (micro.benches(programs) + tasks.benches(programs) + echo.benches(programs)
-               + pool.benches(programs) + auto.benches(programs))
+               + pool.benches(programs) + trace.benches(programs) + auto.benches(programs))
     wanted = selected(benches, options.words)
     plans = selected(fetch.plans(options.build, options.quick), options.words)
     if not wanted and not plans:
@@ -197,6 +197,7 @@ def arguments():
     parser.add_argument("words", nargs="*", help="parts of names of benchmarks")
     parser.add_argument("--quick", action="store_true", help="only see that everything runs")
     parser.add_argument("--rounds", type=int, default=0, help="instead of each one's own number")
+    parser.add_argument("--base", type=Path, help="a build of another commit, for trace-*")
     parser.add_argument("--json", type=Path, help="write everything there")
     options = parser.parse_intermixed_args()
     if options.rounds < 0:

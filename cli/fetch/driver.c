@@ -36,8 +36,15 @@
 /* In flight and waiting together. */
 enum { JOBS_MAX = 16384, IN_FLIGHT_SPARE = 256, LANDINGS_AT_ONCE = 256 };
 
+/* Workers that there may be of kind auto if the user has not said how many. */
+enum { AUTO_WORKERS = 256 };
+
 /* Results that come closer to each other than this are taken together. */
 #define PAUSE_NS (2 * WEFT_MS)
+
+/* How often a pool of kind auto is asked. Some time after there was less to do it has fewer workers
+ * again: what is told in the end is what it said while there was enough. */
+#define EXPLAIN_NS (100 * WEFT_MS)
 
 struct driver {
     const struct settings *settings;
@@ -50,6 +57,9 @@ struct driver {
     weft_pool *pool;
     weft_group *group;
     size_t in_flight_max;
+    size_t busiest;       /* the most that have been in flight, of kind auto */
+    int64_t explained_ns; /* when the pool said the next; 0: not yet */
+    char explanation[EXPLANATION_MAX];
     uint64_t numbers; /* of URLs, given so far */
     uint64_t random;
     bool busy; /* the last wait was shorter than PAUSE_NS */
@@ -230,6 +240,30 @@ static int launch_all(struct driver *d)
     return rc;
 }
 
+/* ---- what a pool of kind auto has decided */
+
+static void explain(struct driver *d)
+{
+    int64_t now = weft_now();
+
+    if (d->settings->kind != WEFT_AUTO)
+        return;
+    if (d->jobs.in_flight > d->busiest)
+        d->busiest = d->jobs.in_flight;
+    if (d->jobs.in_flight < d->busiest / 2 || now - d->explained_ns < EXPLAIN_NS)
+        return;
+    d->explained_ns = now;
+    (void)weft_pool_explain(d->pool, d->explanation, sizeof d->explanation);
+}
+
+/* When all is done: short runs are over before there was a time to ask at which it had measured. */
+static const char *last_explanation(struct driver *d)
+{
+    if (d->settings->kind == WEFT_AUTO && weft_now() - d->explained_ns < 5 * EXPLAIN_NS)
+        (void)weft_pool_explain(d->pool, d->explanation, sizeof d->explanation);
+    return d->explanation;
+}
+
 /* ---- the loop */
 
 static void drain(struct driver *d)
@@ -328,6 +362,7 @@ static int loop(struct driver *d)
         rc = launch_all(d);
         if (rc < 0 || all_done(d))
             return rc;
+        explain(d);
         output_progress(&d->output, &d->counts, input_total(d->input));
         rc = output_flush(&d->output);
         if (rc == 0)
@@ -392,8 +427,8 @@ static int driver_open(struct driver *d, const struct settings *settings)
 {
     *d = (struct driver){ .settings = settings, .random = settings->plan.run | 1 };
     output_init(&d->output, settings);
-    d->in_flight_max =
-        settings->kind == WEFT_SERIAL ? 1 : 2 * (size_t)settings->workers + IN_FLIGHT_SPARE;
+    size_t workers = settings->workers != 0 ? settings->workers : AUTO_WORKERS;
+    d->in_flight_max = settings->kind == WEFT_SERIAL ? 1 : 2 * workers + IN_FLIGHT_SPARE;
     int rc = jobs_init(&d->jobs, d->in_flight_max, JOBS_MAX);
     if (rc == 0)
         rc = open_workers(d);
@@ -428,7 +463,8 @@ static int conclude(struct driver *d, int rc)
     if (interrupted)
         output_interrupted(&d->output, &d->counts, d->counted_all);
     else if (!d->settings->quiet)
-        output_summary(&d->output, d->settings, &d->counts, &deaths, rc >= 0 || d->counted_all);
+        output_summary(&d->output, d->settings, &d->counts, &deaths, last_explanation(d),
+                       rc >= 0 || d->counted_all);
     if (interrupted)
         return EXIT_INTERRUPTED;
     bool all = rc == 0 && d->counts.failed == 0 && input_errors(d->input) == 0;
@@ -437,8 +473,12 @@ static int conclude(struct driver *d, int rc)
 
 static void complain_of_start(const struct settings *settings, int rc)
 {
-    fprintf(stderr, "weft fetch: cannot start %llu %s: %s\n", (unsigned long long)settings->workers,
-            weft_kind_name(settings->kind), weft_strerror(rc));
+    if (settings->kind == WEFT_AUTO)
+        fprintf(stderr, "weft fetch: cannot start any workers: %s\n", weft_strerror(rc));
+    else
+        fprintf(stderr, "weft fetch: cannot start %llu %s: %s\n",
+                (unsigned long long)settings->workers, weft_kind_name(settings->kind),
+                weft_strerror(rc));
 }
 
 int drive(weft_call *call)

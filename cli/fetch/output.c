@@ -229,16 +229,41 @@ static void print_deaths(const struct deaths *deaths, uint64_t rescued)
                 rescued == 1 ? " was" : "s were");
 }
 
+/* In the words of the command line. */
+static void print_explanation(const char *explanation)
+{
+    static const char librarys[] = "options.workers";
+    const char *at = strstr(explanation, librarys);
+
+    if (at != NULL)
+        fprintf(stderr, "auto: %.*s-j%s\n", (int)(at - explanation), explanation,
+                at + strlen(librarys));
+    else
+        fprintf(stderr, "auto: %s\n", explanation);
+}
+
+/* What the summary's line begins with; of kind auto, a line before it. */
+static void print_workers(const struct settings *settings, const char *explanation)
+{
+    if (settings->kind == WEFT_AUTO) {
+        print_explanation(explanation);
+        fputs("auto", stderr);
+    } else {
+        fprintf(stderr, "%s, %" PRIu64 " worker%s", weft_kind_name(settings->kind),
+                settings->workers, plural(settings->workers));
+    }
+}
+
 void output_summary(struct output *output, const struct settings *settings,
-                    const struct counts *counts, const struct deaths *deaths, bool all)
+                    const struct counts *counts, const struct deaths *deaths,
+                    const char *explanation, bool all)
 {
     double seconds = seconds_since(output->started_ns);
     double rate = seconds > 0 ? (double)(counts->fetched + counts->failed) / seconds : 0;
 
     output_clear(output);
-    fprintf(stderr, "%s, %" PRIu64 " worker%s: %" PRIu64 " fetched, %" PRIu64 " failed",
-            weft_kind_name(settings->kind), settings->workers, plural(settings->workers),
-            counts->fetched, counts->failed);
+    print_workers(settings, explanation);
+    fprintf(stderr, ": %" PRIu64 " fetched, %" PRIu64 " failed", counts->fetched, counts->failed);
     if (counts->stopped > 0 || counts->not_started > 0 || !all) /* it could not go on */
         print_left(counts, all);
     fprintf(stderr, " in %.2f s (%.1f URLs/s)", seconds, rate);

@@ -52,10 +52,14 @@ void output_progress(struct output *output, const struct counts *counts, uint64_
 /* Takes the progress line away. */
 void output_clear(struct output *output);
 
+/* The longest that a pool is let say of itself. */
+enum { EXPLANATION_MAX = 256 };
+
 /* The last lines. all: what was not started has been counted to the end of the input. deaths: of
- * worker processes. */
+ * worker processes. explanation: what the pool says of itself; of kind auto, else "". */
 void output_interrupted(struct output *output, const struct counts *counts, bool all);
 void output_summary(struct output *output, const struct settings *settings,
-                    const struct counts *counts, const struct deaths *deaths, bool all);
+                    const struct counts *counts, const struct deaths *deaths,
+                    const char *explanation, bool all);
 
 #endif

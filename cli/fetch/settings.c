@@ -18,7 +18,7 @@
 
 enum { WORKERS_PRESET = 20, WORKERS_MAX = 4096, PROCESSES_MAX = 256 };
 
-static const char *const kinds[] = { "serial", "threads", "tasks", "processes", NULL };
+static const char *const kinds[] = { "auto", "serial", "threads", "tasks", "processes", NULL };
 
 /* What the options write to, before it is checked. */
 struct raw {
@@ -59,7 +59,7 @@ static void preset(struct settings *s, struct raw *raw)
                   .redirects_max = 10,
                   .directory_fd = -1 },
     };
-    *raw = (struct raw){ .kind = 1 };
+    *raw = (struct raw){ .kind = 0 };
 }
 
 static bool readable(const struct options *options, const char *path)
@@ -145,7 +145,9 @@ static bool check_workers(const struct options *options, struct settings *s, con
                          (unsigned long long)raw->workers);
         return false;
     }
-    s->workers = raw->workers != 0 ? raw->workers : serial ? 1 : WORKERS_PRESET;
+    s->workers = raw->workers;
+    if (s->workers == 0 && s->kind != WEFT_AUTO)
+        s->workers = serial ? 1 : WORKERS_PRESET;
     return check_processes(options, s, raw);
 }
 
@@ -163,6 +165,7 @@ static uint64_t descriptors_each(const struct settings *s, bool saves)
     uint64_t saving = saves ? 1 : 0;
 
     switch (s->kind) {
+    case WEFT_AUTO:
     case WEFT_THREADS:
         return 2 + saving;
     case WEFT_TASKS:
@@ -173,17 +176,26 @@ static uint64_t descriptors_each(const struct settings *s, bool saves)
     }
 }
 
+/* Of kind auto there need not be more workers than it begins with: more are made if they can be. */
+static uint64_t least_workers(const struct settings *s)
+{
+    bool fewer = s->kind == WEFT_AUTO && (s->workers == 0 || s->workers > cpus());
+
+    return fewer ? cpus() : settings_share(s);
+}
+
 static bool check_descriptors(const struct options *options, const struct settings *s, bool saves)
 {
     uint64_t limit = descriptors_raise();
-    uint64_t needed = descriptors_needed(settings_share(s), descriptors_each(s, saves));
+    uint64_t workers = least_workers(s);
+    uint64_t needed = descriptors_needed(workers, descriptors_each(s, saves));
 
     if (needed <= limit)
         return true;
     options_complain(options,
                      "-j %" PRIu64 ": needs %" PRIu64 " file descriptors at least, and the system "
                      "allows %" PRIu64 " (ulimit -Hn)",
-                     s->workers, needed, limit);
+                     s->workers != 0 ? s->workers : workers, needed, limit);
     return false;
 }
 
@@ -255,9 +267,13 @@ enum options_result settings_parse(int argc, char **argv, struct settings *s)
 {
     struct raw raw;
     const struct option_spec specs[] = {
-        { 'k', "kind", "KIND", "what the workers are: serial, threads, tasks or processes",
+        { 'k', "kind", "KIND",
+          "what the workers are: serial, threads, tasks or processes; auto: as many threads as "
+          "measuring says",
           OPTION_CHOICE, .to.choice = &raw.kind, .choices = kinds },
-        { 'j', "jobs", "N", "how many fetch at once; 20 if not given, with -k serial 1",
+        { 'j', "jobs", "N",
+          "how many fetch at once, with -k auto at most; if not given 20, with -k serial 1, with "
+          "-k auto as many as are of use",
           OPTION_COUNT, .to.count = &raw.workers, .min = 1, .max = WORKERS_MAX },
         { 0, "processes", "N",
           "with -k processes: in how many; as many as there are CPUs if not given", OPTION_COUNT,

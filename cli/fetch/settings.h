@@ -12,7 +12,7 @@
 
 struct settings {
     weft_kind kind;
-    uint64_t workers;
+    uint64_t workers;   /* of kind auto: at most; 0: the library decides */
     uint64_t processes; /* that the workers are in; 0: in this one */
     bool json;
     bool quiet;

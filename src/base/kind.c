@@ -9,11 +9,8 @@ static const struct {
     const char *name;
     weft_kind kind;
 } kinds[] = {
-    { "serial", WEFT_SERIAL },
-    { "threads", WEFT_THREADS },
-    { "tasks", WEFT_TASKS },
-    { "processes", WEFT_PROCESSES },
-    { "auto", WEFT_AUTO },
+    { "serial", WEFT_SERIAL },       { "threads", WEFT_THREADS }, { "tasks", WEFT_TASKS },
+    { "processes", WEFT_PROCESSES }, { "auto", WEFT_AUTO },
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };

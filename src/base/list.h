@@ -43,6 +43,14 @@ static inline void list_push_back(struct list *head, struct list *link)
     head->prev = link;
 }
 
+static inline void list_push_front(struct list *head, struct list *link)
+{
+    link->prev = head;
+    link->next = head->next;
+    head->next->prev = link;
+    head->next = link;
+}
+
 static inline void list_remove(struct list *link)
 {
     link->prev->next = link->next;

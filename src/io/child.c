@@ -29,6 +29,7 @@
 #include <weft/scope.h>
 
 #include "io/child.h"
+#include "park/trace.h"
 
 #define GRACE_NS (2 * WEFT_S)
 
@@ -106,10 +107,21 @@ static bool is_reaped(weft_child *child)
     return reaped;
 }
 
+/* Waits for its end, as weft_fd_wait() does. */
+static int wait_end(const weft_child *child, weft_deadline deadline)
+{
+    const void *pid = (const void *)(intptr_t)child->pid;
+    struct trace_span span;
+    trace_begin_wait(&span, PARK_FOR_CHILD, pid);
+    int rc = weft_fd_wait(child->pidfd, POLLIN, deadline);
+    trace_end_wait(&span, PARK_FOR_CHILD, pid, rc);
+    return rc;
+}
+
 int weft_child_wait(weft_child *child, weft_outcome *ret_outcome, weft_deadline deadline)
 {
     while (!is_reaped(child)) {
-        int rc = weft_fd_wait(child->pidfd, POLLIN, deadline);
+        int rc = wait_end(child, deadline);
         if (rc < 0)
             return rc;
     }
@@ -138,7 +150,7 @@ int weft_child_kill(weft_child *child, int signo)
 /* Whether it has ended, as a zombie or reaped. */
 static bool await_end(weft_child *child, weft_deadline deadline)
 {
-    return child->reaped || weft_fd_wait(child->pidfd, POLLIN, deadline) > 0;
+    return child->reaped || wait_end(child, deadline) > 0;
 }
 
 static void end_shielded(weft_child *child)

@@ -39,6 +39,7 @@
 #include "io/op.h"
 #include "io/poll.h"
 #include "park/park.h"
+#include "park/trace.h"
 
 enum { INLINE_MAX = 32 };
 
@@ -80,6 +81,28 @@ static ssize_t try_once(struct io_op *op)
     return is_pipe_write(op) ? write_pipe(op) : io_attempt(op);
 }
 
+/* ---- traces */
+
+static unsigned purpose_of(const struct io_op *op)
+{
+    if (io_is_file(op))
+        return PARK_FOR_FILE;
+    switch (op->code) {
+    case IO_POLL:
+        return PARK_FOR_DESCRIPTOR;
+    case IO_READ:
+    case IO_RECV:
+    case IO_RECVMSG:
+        return PARK_FOR_READ;
+    case IO_ACCEPT:
+        return PARK_FOR_ACCEPT;
+    case IO_CONNECT:
+        return PARK_FOR_CONNECT;
+    default:
+        return PARK_FOR_WRITE;
+    }
+}
+
 /* ---- tasks */
 
 static void done(struct io_op *op)
@@ -103,15 +126,26 @@ static bool happened(const struct io_op *op)
 }
 
 /*
- * Waits for an operation that is the reactor's.
+ * Waits for an operation that is the reactor's. What the strand lets go of meanwhile it takes back
+ * only when done() has been called, which would end that wait instead.
  * Returns  0: it has ended by itself; -ETIMEDOUT, -ECANCELED: it was asked to end, and has ended.
  */
 static int wait_for_done(struct io_op *op, weft_deadline deadline, unsigned flags)
 {
-    int rc = park_wait(NULL, 0, deadline, flags);
+    struct strand *self = op->strand;
+    const void *fd = (const void *)(intptr_t)op->fd;
+    unsigned purpose = purpose_of(op);
+    struct hold_away away;
+    struct trace_span span;
+    away.n = 0;
+    hold_let_go(self, &away);
+    trace_begin_wait(&span, purpose, fd);
+    int rc = park_wait(NULL, 0, deadline, flags | PARK_FOR_ITSELF);
     if (op->strand)
-        (void)park_wait_then(NULL, 0, WEFT_FOREVER, PARK_SHIELDED, cancel, op);
+        (void)park_wait_then(NULL, 0, WEFT_FOREVER, PARK_SHIELDED | PARK_FOR_ITSELF, cancel, op);
     assert(!op->strand);
+    trace_end_wait(&span, purpose, fd, rc);
+    hold_take_back(self, &away);
     return rc;
 }
 
@@ -191,7 +225,12 @@ static ssize_t wait_for_another_try(struct strand *self, const struct io_op *op,
         return poll_pause(deadline); /* a Unix listener with a full backlog */
     if (self->reactor)
         return wait_in_reactor(self, op, deadline);
-    return poll_wait(self, op->fd, io_events(op), deadline);
+    const void *fd = (const void *)(intptr_t)op->fd;
+    struct trace_span span;
+    trace_begin_wait(&span, purpose_of(op), fd);
+    int rc = poll_wait(self, op->fd, io_events(op), deadline);
+    trace_end_wait(&span, purpose_of(op), fd, rc);
+    return rc;
 }
 
 /* Tries, and waits until another try is worth it, until there is a result. */

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "io/poll.h"
+#include "park/hold.h"
 
 #define SLICE_NS (24 * 3600 * WEFT_S)
 #define BLIND_NS (10 * WEFT_MS)
@@ -136,8 +137,12 @@ int poll_wait(struct strand *self, int fd, int events, weft_deadline deadline)
 {
     struct pollfd fds[2] = { { .fd = fd, .events = (short)events } };
     weft_deadline end = weft_sooner(deadline, weft_scope_deadline());
+    struct hold_away away;
+    away.n = 0;
+    hold_let_go(self, &away);
     int rc = self->depth && !self->shields ? poll_cancellable(self, fds, end)
                                            : poll_until(self, fds, 1, SLICE_NS, end);
+    hold_take_back(self, &away);
     if (rc == -ETIMEDOUT)
         poll_blame_scope(self, deadline);
     return rc;

@@ -109,7 +109,7 @@ static int look_up(void *arg)
 static int wait(struct lookup *lookup, struct address *ret, weft_deadline deadline)
 {
     struct park_node node = { .word = &lookup->ended, .value = 0 };
-    int rc = park_wait(&node, 1, deadline, 0);
+    int rc = park_wait(&node, 1, deadline, PARK_FOR_RESOLVE);
     /* acquire: pairs with the store in tell() */
     if (!load_acquire(&lookup->ended))
         return rc;

@@ -200,6 +200,32 @@ static bool any_shared(const struct park_node *nodes, size_t n)
     return false;
 }
 
+/* What a wait that was decided so returns, but for its node. */
+static int status_of(uint32_t decision)
+{
+    static const int statuses[STRAND_DECISION_MASK + 1] = {
+        [STRAND_CHANGED] = -EAGAIN,
+        [STRAND_CANCELLED] = -ECANCELED,
+        [STRAND_TIMED_OUT] = -ETIMEDOUT,
+    };
+    return statuses[decision & STRAND_DECISION_MASK];
+}
+
+static void go_to_sleep(struct strand *self, struct park_node *nodes, size_t n,
+                        weft_deadline deadline, unsigned flags)
+{
+    const void *object = n ? nodes[0].word : NULL;
+    struct trace_span span;
+    trace_begin_wait(&span, flags, object);
+    if (any_shared(nodes, n))
+        self->ops->sleep_shared(self, nodes, n, deadline);
+    else
+        self->ops->sleep(self, deadline);
+    /* acquire: pairs with the release in the decider's swap */
+    if (__builtin_expect(span.state != TRACE_UNSEEN, 0))
+        trace_wait_ended(&span, flags, object, status_of(load_acquire(&self->decision)));
+}
+
 int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags,
                    void (*then)(void *ctx), void *ctx)
 {
@@ -213,21 +239,24 @@ int park_wait_then(struct park_node *nodes, size_t n, weft_deadline deadline, un
         deadline = governor->deadline;
     }
     size_t queued = 0;
+    struct hold_away away;
+    away.n = 0;
     bool own_decision = begin(self, nodes, n, open && !self->shields, &queued);
     if (!own_decision) {
         if (then && queued == n)
             then(ctx);
-        if (any_shared(nodes, queued))
-            self->ops->sleep_shared(self, nodes, queued, deadline);
-        else
-            self->ops->sleep(self, deadline);
+        if (!(flags & PARK_KEEPS))
+            hold_let_go(self, &away);
+        go_to_sleep(self, nodes, queued, deadline, flags);
     }
     for (size_t i = 0; i < queued; i++)
         /* relaxed: this strand knows that it is decided */
         if (&nodes[i] != self->woken_node ||
             (load_relaxed(&self->decision) & STRAND_DECISION_MASK) != STRAND_WOKEN)
             dequeue(&nodes[i]);
-    return result(self, nodes, governor);
+    int rc = result(self, nodes, governor);
+    hold_take_back(self, &away); /* a wait, now that the strand waits for nothing else */
+    return rc;
 }
 
 int park_wait(struct park_node *nodes, size_t n, weft_deadline deadline, unsigned flags)

@@ -17,7 +17,9 @@
 
 #include "base/list.h"
 #include "base/participants.h"
+#include "park/hold.h"
 #include "park/strand.h"
+#include "park/trace.h"
 
 #define PARK_NODES_MAX 64
 
@@ -70,9 +72,10 @@ static inline struct park_node park_shared_node(const uint32_t *word, uint32_t v
     return (struct park_node){ .word = word, .value = value, .shared = true, .epoch = epoch };
 }
 
-/* Flags of a wait. */
+/* Flags of a wait; and what it is for (enum park_purpose). */
 enum {
     PARK_SHIELDED = 1, /* ignores cancellation and scopes */
+    PARK_KEEPS = 2,    /* keeps what the strand holds (park/hold.h) */
 };
 
 /*

@@ -22,6 +22,7 @@
 #include "base/futex.h"
 
 struct strand;
+struct hold;
 struct park_node;
 struct reactor;
 
@@ -88,15 +89,20 @@ struct strand {
     struct park_node *woken_node; /* written by the decider before the token, read after it */
     weft_scope *scope;            /* own: the innermost */
     struct guard hooks_guard;
+    uint32_t io_inline;         /* own: I/O operations since one made it wait (io/op.c) */
     weft_on_cancel *hooks;      /* guarded by hooks_guard: the innermost */
     struct once_run *onces;     /* own: what weft_once_run() is in the middle of, innermost first */
     struct local_value *locals; /* own: values by key, NULL until one is set */
     void *worker_of;            /* own: the pool whose worker this strand is */
     struct reactor *reactor;    /* does the strand's I/O (io/reactor.h); NULL: it does its own, and
                                    blocks. Constant while the strand runs */
-    uint32_t io_inline;         /* own: I/O operations since one made it wait (io/op.c) */
+    struct hold *hold;          /* own: what it holds that others may want (park/hold.h) */
     uint64_t gil_wait_ns;       /* atomic, written by the strand: how long it has waited for GILs,
                                    which the pool that it works for looks at (pool/auto.c) */
+    uint16_t holds;             /* own: how many */
+    bool lingers;               /* own: has last held a GIL for long (sync/gil.c) */
+    bool ends_watched;          /* own: if its thread ends, what it holds is abandoned */
+    uint32_t traced;            /* own: its trace has its name (debug/trace.c) */
     const char *family;         /* own, borrowed: what the name begins with; NULL: nothing */
     uint64_t number;            /* own: what it ends with, if it has a family */
     char name[32];              /* own; "" until asked for */

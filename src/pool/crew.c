@@ -444,5 +444,6 @@ void crew_close(struct crew *crew)
     weft_lock_release(&crew->lock);
     signal_raise(&crew->submitted.room, UINT32_MAX);
     thread_set_join(&crew->supervisor);
-    (void)signal_wait(&crew->quiet, attempt_quiet, crew, WEFT_FOREVER, PARK_SHIELDED);
+    (void)signal_wait(&crew->quiet, attempt_quiet, crew, WEFT_FOREVER,
+                      PARK_SHIELDED | PARK_FOR_POOL_CLOSE);
 }

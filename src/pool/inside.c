@@ -98,7 +98,7 @@ static void wait_for(struct beside *beside)
 static int start_strand(weft_pool *pool, struct beside *beside)
 {
     if (pool->kind == WEFT_TASKS)
-        return task_set_start(&pool->tasks, run_beside, beside);
+        return task_set_start(&pool->tasks, TASK_ANY_WORKER, run_beside, beside);
     return thread_start(&pool->threads, run_beside, beside);
 }
 

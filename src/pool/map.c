@@ -320,7 +320,7 @@ static int attempt_all(void *ctx)
 static int wait_all(struct map *map, weft_deadline deadline, unsigned flags)
 {
     struct await await = { map, deadline };
-    return signal_wait(&map->changed, attempt_all, &await, deadline, flags);
+    return signal_wait(&map->changed, attempt_all, &await, deadline, flags | PARK_FOR_POOL_MAP);
 }
 
 static int over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec,

@@ -21,32 +21,13 @@
 
 #include "base/cpus.h"
 #include "pool/auto.h"
+#include "pool/backlog.h"
 #include "pool/crew.h"
 #include "pool/pool.h"
 #include "strand/self.h"
+#include "task/task.h"
 
 enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
-
-/* Takes the first future; NULL: none. Under the lock. */
-static weft_future *pop(weft_pool *pool)
-{
-    struct list *link = list_pop_front(&pool->queue);
-    if (!link)
-        return NULL;
-    pool->queued--;
-    if (pool->pilot)
-        auto_unqueued(pool);
-    return CONTAINER(link, weft_future, queue_link);
-}
-
-/* Under the lock. */
-static void push(weft_pool *pool, weft_future *future)
-{
-    list_push_back(&pool->queue, &future->queue_link);
-    pool->queued++;
-    if (pool->pilot)
-        auto_queued(pool);
-}
 
 /* Keeps note of what runs, for those who terminate the pool. Who does so before this note has not
  * found the future, neither in the queue nor here: then it is cancelled now. */
@@ -73,35 +54,6 @@ void pool_run(struct worker *worker, weft_future *future)
         auto_call_ends(worker);
     weft_lock_release(&pool->lock);
     future_unref(future);
-}
-
-struct taking {
-    struct worker *worker;
-    weft_future *future; /* NULL: the worker is to end */
-};
-
-static int attempt_take(void *ctx)
-{
-    struct taking *taking = ctx;
-    weft_pool *pool = taking->worker->pool;
-    weft_lock_lock(&pool->lock);
-    bool retires = pool->pilot && auto_retires(taking->worker);
-    taking->future = retires ? NULL : pop(pool);
-    int rc = taking->future || pool->closing || retires ? 0 : -EAGAIN;
-    weft_lock_release(&pool->lock);
-    return rc;
-}
-
-/* The next future, waiting for one; NULL: the pool is closing and nothing is left, or it has more
- * workers than it needs. */
-static weft_future *take(struct worker *worker)
-{
-    weft_pool *pool = worker->pool;
-    struct taking taking = { .worker = worker };
-    (void)signal_wait(&pool->work, attempt_take, &taking, WEFT_FOREVER, PARK_SHIELDED);
-    if (taking.future)
-        signal_raise(&pool->room, 1);
-    return taking.future;
 }
 
 static bool is_closing(weft_pool *pool)
@@ -136,7 +88,7 @@ void pool_give_up(weft_pool *pool, const struct open_failure *failure)
     weft_lock_release(&pool->lock);
     while (last) {
         weft_lock_lock(&pool->lock);
-        weft_future *future = pop(pool);
+        weft_future *future = backlog_pop(pool);
         weft_lock_release(&pool->lock);
         if (!future)
             break;
@@ -163,7 +115,7 @@ static void work(struct worker *worker)
     weft_pool *pool = worker->pool;
     struct open_failure failure = { 0 };
     bool open = open_worker(worker, &failure);
-    for (weft_future *future; open && (future = take(worker));) {
+    for (weft_future *future; open && (future = backlog_take(worker));) {
         pool_run(worker, future);
         if (is_spent(worker)) {
             pool->backend->close(worker);
@@ -197,23 +149,6 @@ static struct worker *nesting_worker(weft_pool *pool)
     return worker && worker->pool == pool && pool->backend->nests ? worker : NULL;
 }
 
-/* Takes a future out of the queue. False: it is not there. */
-static bool unqueue(weft_pool *pool, weft_future *future)
-{
-    weft_lock_lock(&pool->lock);
-    bool queued = !future->elsewhere && !list_empty(&future->queue_link);
-    if (queued) {
-        list_remove(&future->queue_link);
-        pool->queued--;
-        if (pool->pilot)
-            auto_unqueued(pool);
-    }
-    weft_lock_release(&pool->lock);
-    if (queued)
-        signal_raise(&pool->room, 1);
-    return queued;
-}
-
 /* Why a wait of the calling strand would end at once; 0: it would not. */
 static int why_not_wait(weft_deadline deadline)
 {
@@ -226,7 +161,7 @@ static bool help(struct runner *runner, weft_future *future, weft_deadline deadl
 {
     weft_pool *pool = (weft_pool *)runner;
     struct worker *worker = nesting_worker(pool);
-    if (!worker || why_not_wait(deadline) < 0 || !unqueue(pool, future))
+    if (!worker || why_not_wait(deadline) < 0 || !backlog_unqueue(pool, future))
         return false;
     pool_run_inside(worker, future);
     return true;
@@ -239,7 +174,7 @@ static void run_stranger(struct worker *worker)
     struct strand *self = strand_self();
     weft_scope *scope = self->scope;
     weft_lock_lock(&pool->lock);
-    weft_future *future = pop(pool);
+    weft_future *future = backlog_pop(pool);
     weft_lock_release(&pool->lock);
     self->scope = NULL;
     if (future)
@@ -262,7 +197,7 @@ static int make_room(weft_pool *pool, weft_deadline deadline)
     weft_lock_lock(&pool->lock);
     bool full = pool->queued >= pool->options.backlog_max && !pool->closing && pool->usable;
     weft_lock_release(&pool->lock);
-    int rc = full ? park_wait(&node, 1, deadline, 0) : 0;
+    int rc = full ? park_wait(&node, 1, deadline, PARK_FOR_POOL_ROOM) : 0;
     return rc < 0 && rc != -EAGAIN ? rc : 0;
 }
 
@@ -273,8 +208,9 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
         weft_lock_lock(&pool->lock);
         bool closing = pool->closing, usable = pool->usable;
         bool room = pool->queued < pool->options.backlog_max;
+        struct places_wake wake = { .strand = NULL };
         if (!closing && usable && room)
-            push(pool, future);
+            wake = backlog_push(pool, future);
         weft_lock_release(&pool->lock);
         if (closing)
             return -EPIPE;
@@ -283,7 +219,7 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
             return 0;
         }
         if (room) {
-            signal_raise(&pool->work, 1);
+            backlog_announce(pool, wake);
             return 0;
         }
         int rc = make_room(pool, deadline);
@@ -294,15 +230,16 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
 
 int pool_requeue(weft_pool *pool, weft_future *future)
 {
+    struct places_wake wake = { .strand = NULL };
     weft_lock_lock(&pool->lock);
     bool closing = pool->closing, usable = pool->usable;
     if (!closing && usable)
-        push(pool, future);
+        wake = backlog_push(pool, future);
     weft_lock_release(&pool->lock);
     if (closing)
         return -EPIPE;
     if (usable)
-        signal_raise(&pool->work, 1);
+        backlog_announce(pool, wake);
     else
         pool_fail(future, &pool->failure);
     return 0;
@@ -311,7 +248,7 @@ int pool_requeue(weft_pool *pool, weft_future *future)
 static void forget(struct runner *runner, weft_future *future)
 {
     weft_pool *pool = (weft_pool *)runner;
-    if (unqueue(pool, future))
+    if (backlog_unqueue(pool, future))
         future_unref(future);
 }
 
@@ -344,8 +281,9 @@ static void on_ended(struct future_owner *owner, weft_future *future)
 
 int pool_start_worker(weft_pool *pool, struct worker *worker)
 {
-    if (pool->kind == WEFT_TASKS)
-        return task_set_start(&pool->tasks, worker_main, worker);
+    if (pool->places)
+        return task_set_start(&pool->tasks, places_thread(pool->places, worker->number),
+                              worker_main, worker);
     return thread_start(&pool->threads, worker_main, worker);
 }
 
@@ -357,19 +295,34 @@ static void join_workers(weft_pool *pool)
         thread_set_join(&pool->threads);
 }
 
+static int open_places(weft_pool *pool)
+{
+    int rc = task_prepare();
+    if (rc < 0)
+        return rc;
+    pool->places = places_open(pool->options.workers);
+    return pool->places ? 0 : -ENOMEM;
+}
+
 void pool_abandon_workers(weft_pool *pool)
 {
     weft_pool_terminate(pool);
     join_workers(pool);
     free(pool->workers);
+    places_close(pool->places);
 }
 
 int pool_start_workers(weft_pool *pool)
 {
     uint32_t n = pool->options.workers, first = pool->pilot ? pool->pilot->bound : n;
+    int rc = pool->kind == WEFT_TASKS ? open_places(pool) : 0;
+    if (rc < 0)
+        return rc;
     pool->workers = calloc(n, sizeof *pool->workers);
-    if (!pool->workers)
+    if (!pool->workers) {
+        places_close(pool->places);
         return -ENOMEM;
+    }
     bool runs_calls = pool->kind != WEFT_TASKS; /* else it is not meant for these threads */
     thread_set_init(&pool->threads, pool->options.name, runs_calls ? pool->options.stack_bytes : 0);
     task_set_init(&pool->tasks, pool->options.name, pool->options.stack_bytes);
@@ -378,7 +331,7 @@ int pool_start_workers(weft_pool *pool)
         pool->workers[i] = (struct worker){ .pool = pool, .number = i };
     for (uint32_t i = 0; i < first; i++) {
         pool->workers[i].gauge = (struct gauge){ .state = GAUGE_AT_WORK, .life = 1 };
-        int rc = pool_start_worker(pool, &pool->workers[i]);
+        rc = pool_start_worker(pool, &pool->workers[i]);
         if (rc == 0)
             continue;
         pool_abandon_workers(pool);
@@ -494,6 +447,8 @@ static void stop(weft_pool *pool, bool terminate)
         auto_unqueued(pool);
     weft_lock_release(&pool->lock);
     signal_raise(&pool->work, UINT32_MAX);
+    if (pool->places)
+        places_wake_all(pool->places);
     signal_raise(&pool->room, UINT32_MAX);
 }
 
@@ -510,7 +465,7 @@ void weft_pool_terminate(weft_pool *pool)
         weft_pool_terminate(processes);
     for (;;) {
         weft_lock_lock(&pool->lock);
-        weft_future *future = pop(pool);
+        weft_future *future = backlog_pop(pool);
         weft_lock_release(&pool->lock);
         if (!future)
             break;
@@ -547,12 +502,14 @@ void weft_pool_close(weft_pool *pool)
     if (pool->kind != WEFT_SERIAL && !pool->crew)
         join_workers(pool);
     /* For calls that another strand is running (kind serial) or just cancelling. */
-    (void)signal_wait(&pool->drained, attempt_drained, pool, WEFT_FOREVER, PARK_SHIELDED);
+    (void)signal_wait(&pool->drained, attempt_drained, pool, WEFT_FOREVER,
+                      PARK_SHIELDED | PARK_FOR_POOL_CLOSE);
     if (pool->kind == WEFT_SERIAL)
         pool_serial_close(pool);
     if (pool->crew)
         crew_free(pool->crew);
     free(pool->workers);
+    places_close(pool->places);
     free(pool->pilot);
     options_free(&pool->options);
     free(pool);

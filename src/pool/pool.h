@@ -21,6 +21,7 @@
 #include "sync/signal.h"
 
 struct crew;
+struct places;
 struct worker;
 
 /* Why a worker could not open. */
@@ -76,6 +77,7 @@ struct weft_pool {
     struct worker *workers;
     struct thread_set threads; /* its workers, but of kind tasks */
     struct task_set tasks;     /* the workers of kind tasks */
+    struct places *places;     /* of kind tasks: the idle ones; else NULL */
     weft_lock lock;            /* guards what follows */
     struct list queue;         /* of futures, by queue_link, each with the runner's reference */
     uint32_t queued;
@@ -86,7 +88,8 @@ struct weft_pool {
     uint64_t next_index;         /* atomic, not guarded */
     uint32_t live;               /* submitted by themselves and not ended, and maps */
     struct signal drained;       /* raised under the lock: live is 0 */
-    struct signal work;          /* raised when there is something to take, or closing */
+    struct signal work;          /* raised when there is something to take, or closing; but of kind
+                                    tasks */
     struct signal room;          /* raised when the backlog has room, or closing */
     weft_rlock one;              /* kind serial: held while a call runs */
 };

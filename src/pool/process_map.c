@@ -447,6 +447,7 @@ static int attempt_end(void *ctx)
 
 static int wait_for(struct process_map *map, weft_deadline deadline, unsigned flags)
 {
+    flags |= PARK_FOR_POOL_MAP;
     const struct awaited end = { has_ended, arm, map };
     int rc = crew_lead(map->crew, &end, deadline, flags);
     return rc == -EAGAIN ? signal_wait(&map->over, attempt_end, map, deadline, flags) : rc;

@@ -33,7 +33,7 @@ static void arm_room(void *ctx, struct park_node *node)
 static int make_room(struct crew *crew, weft_deadline deadline)
 {
     const struct awaited room = { has_room, arm_room, crew };
-    int rc = deadline.ns > 0 ? crew_lead(crew, &room, deadline, 0) : -ETIMEDOUT;
+    int rc = deadline.ns > 0 ? crew_lead(crew, &room, deadline, PARK_FOR_POOL_ROOM) : -ETIMEDOUT;
     if (rc != -EAGAIN)
         return rc;
     struct park_node node;
@@ -41,7 +41,7 @@ static int make_room(struct crew *crew, weft_deadline deadline)
     weft_lock_lock(&crew->lock);
     bool full = !has_room(crew);
     weft_lock_release(&crew->lock);
-    rc = full ? park_wait(&node, 1, deadline, 0) : 0;
+    rc = full ? park_wait(&node, 1, deadline, PARK_FOR_POOL_ROOM) : 0;
     return rc < 0 && rc != -EAGAIN ? rc : 0;
 }
 
@@ -101,7 +101,7 @@ static void arm_ended(void *ctx, struct park_node *node)
 int processes_wait(struct crew *crew, weft_future *future, weft_deadline deadline)
 {
     const struct awaited end = { has_ended, arm_ended, future };
-    return crew_lead(crew, &end, deadline, 0);
+    return crew_lead(crew, &end, deadline, PARK_FOR_FUTURE);
 }
 
 static int wait_for(struct runner *runner, weft_future *future, weft_deadline deadline)

@@ -38,6 +38,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "park/trace.h"
 #include "process/again.h"
 #include "process/code.h"
 #include "process/descriptors.h"
@@ -58,6 +59,7 @@ struct handover {
     int32_t channel, control, broker;
     uint32_t tries; /* how often the program has been run again for this process */
     struct shared_place shared;
+    int32_t trace; /* -1: there is none */
     uint64_t names_bytes;
 };
 
@@ -169,6 +171,7 @@ static void set_all_inherited(int handover_fd, const struct handover *handover, 
     set_inherited(handover->control, inherited);
     set_inherited(handover->broker, inherited);
     set_inherited(handover->shared.fd, inherited);
+    set_inherited(handover->trace, inherited);
 }
 
 /* Becomes the program. Returns -errno. */
@@ -216,9 +219,11 @@ static int make_handover(struct handover *handover)
 
 void again_run(int channel, struct surroundings_failure *failure)
 {
-    struct handover handover = {
-        .channel = channel, .control = zygote_control(), .broker = zygote_broker(), .tries = 1
-    };
+    struct handover handover = { .channel = channel,
+                                 .control = zygote_control(),
+                                 .broker = zygote_broker(),
+                                 .tries = 1,
+                                 .trace = trace_descriptor() };
     memcpy(handover.magic, magic, sizeof magic);
     strncpy(handover.version, weft_version(), sizeof handover.version - 1);
     prctl(PR_GET_NAME, handover.name);
@@ -250,6 +255,12 @@ __attribute__((constructor)) static void note_handover(void)
         return; /* somebody else's variable */
     handed_fd = fd;
     set_all_inherited(fd, &handed, false);
+}
+
+bool again_begins(void)
+{
+    note_handover();
+    return handed_fd >= 0;
 }
 
 /* Maps shared memory where it is in the others; runs the program again if there is no place. */
@@ -287,6 +298,7 @@ static void adopt(struct surroundings_failure *failure)
     if (rc < 0)
         return fail(failure, rc, "the place of shared memory");
     prctl(PR_SET_NAME, handed.name);
+    trace_attach(handed.trace);
     zygote_adopt(handed.control, handed.broker, handed.channel);
 }
 

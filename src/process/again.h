@@ -18,4 +18,7 @@ void again_resume(void);
 /* Whether this is such a process, or a fork of one: its code has other addresses. */
 bool again_happened(void);
 
+/* Whether weft_init() will find that this is such a process. */
+bool again_begins(void);
+
 #endif

@@ -27,6 +27,7 @@
 #include <weft/program.h>
 
 #include "base/participants.h"
+#include "park/trace.h"
 #include "process/ask.h"
 #include "process/descriptors.h"
 #include "process/process.h"
@@ -60,11 +61,12 @@ static int become_daemon(int socket)
     close(null);
     if (process_available())
         participant_become(participant_self);
+    trace_resume();
     return 0;
 }
 
 /* The daemon is there and waits. Makes it the zygote's program. */
-static int hand_over(int socket)
+static int hand_over(int socket, pid_t *ret_daemon)
 {
     struct word word;
     struct ask_answer answer;
@@ -72,6 +74,7 @@ static int hand_over(int socket)
         return -EAGAIN; /* it was killed */
     if (word.error)
         return word.error;
+    *ret_daemon = word.pid;
     if (!process_available())
         return 0;
     int pidfd = descriptors_of_process(word.pid);
@@ -84,6 +87,7 @@ static int hand_over(int socket)
 
 int weft_daemonize(void)
 {
+    pid_t daemon = -1;
     int ends[2], rc = check();
     if (rc < 0)
         return rc;
@@ -95,7 +99,7 @@ int weft_daemonize(void)
     if (between == 0) {
         close(ends[0]);
         setsid();
-        pid_t daemon = zygote_fork();
+        daemon = zygote_fork();
         if (daemon == 0)
             return become_daemon(ends[1]);
         _exit(daemon < 0 ? errno : 0);
@@ -104,9 +108,13 @@ int weft_daemonize(void)
     if (rc == 0)
         rc = zygote_reap(between);
     if (rc == 0)
-        rc = hand_over(ends[0]);
-    if (rc == 0 && send(ends[0], "", 1, MSG_NOSIGNAL) == 1)
-        _exit(EXIT_SUCCESS);
+        rc = hand_over(ends[0], &daemon);
+    if (rc == 0) {
+        trace_move(daemon); /* before there is another daemon to say so */
+        if (send(ends[0], "", 1, MSG_NOSIGNAL) == 1)
+            _exit(EXIT_SUCCESS);
+        trace_move(getpid());
+    }
     close(ends[0]); /* which ends the daemon, if there is one */
     return rc < 0 ? rc : -EAGAIN;
 }

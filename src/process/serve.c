@@ -30,6 +30,8 @@
 #include <weft/time.h>
 
 #include "base/futex.h"
+#include "park/strand.h"
+#include "park/trace.h"
 #include "process/code.h"
 #include "process/lane.h"
 #include "process/shared.h"
@@ -159,7 +161,12 @@ static void run_item(struct batch *batch, weft_fn *fn, uint32_t item, int64_t *n
     call.result = NULL;
     call.text[0] = '\0';
     store_relaxed(&lane->since_ns, *now); /* relaxed: a look at some moment */
+    struct trace_span span;
+    trace_begin_call(&span, fn, &call.pub);
     int status = fn(&call.pub);
+    if (strand_self()->holds)
+        status = call_abandoned(&call, strand_self(), 0, status);
+    trace_end_call(&span, fn, &call.pub, -1, status);
     fflush(NULL);
     int64_t times[2] = { *now, batch->flags & (BATCH_LOG | BATCH_WATCHED) ? weft_now() : *now };
     *now = times[1];
@@ -233,6 +240,8 @@ static void wait_until(bool (*ready)(void))
     if (ready() || spin(ready))
         return;
     ring(true);
+    struct trace_span span;
+    trace_begin_wait(&span, PARK_FOR_POOL_WORK, NULL);
     for (;;) {
         store_relaxed(&lane->asleep, 1); /* relaxed: the fence orders it */
         fence_seq_cst();                 /* pairs with the one in lane_wake() */
@@ -241,6 +250,7 @@ static void wait_until(bool (*ready)(void))
         struct futex_place place = futex_place(&lane->asleep, 1, true);
         (void)futex_wait_any(&place, 1, WEFT_FOREVER);
     }
+    trace_end_wait(&span, PARK_FOR_POOL_WORK, NULL, 0);
     store_relaxed(&lane->asleep, 0); /* relaxed: a wake-up too many harms nobody */
 }
 

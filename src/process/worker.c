@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "park/trace.h"
 #include "process/again.h"
 #include "process/channel.h"
 #include "process/code.h"
@@ -138,6 +139,7 @@ static void ring_supervisor(void)
 
 __attribute__((noreturn)) static void work(void)
 {
+    trace_resume();
     if (!receive_setup())
         end(EXIT_SUCCESS);
     if (!set_up())

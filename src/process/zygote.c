@@ -51,6 +51,7 @@
 #include <unistd.h>
 
 #include "base/participants.h"
+#include "park/trace.h"
 #include "process/channel.h"
 #include "process/descriptors.h"
 #include "process/image.h"
@@ -96,7 +97,7 @@ __attribute__((noreturn)) static void become_child(const int descriptors[ZYGOTE_
     setrlimit(RLIMIT_NOFILE, &files);
     int control = descriptors[ZYGOTE_CONTROL], channel = descriptors[ZYGOTE_CHANNEL];
     int broker = zygote_broker() < 0 ? control : zygote_broker();
-    int keep[] = { control, broker, channel, shared_place().fd };
+    int keep[] = { control, broker, channel, shared_place().fd, trace_descriptor() };
     descriptors_keep(keep, sizeof keep / sizeof *keep);
     zygote_adopt(control, broker, channel);
     sigprocmask(SIG_SETMASK, &home.signals, NULL);
@@ -432,7 +433,8 @@ static void set_up(void)
     prctl(PR_GET_NAME, program_name);
     prctl(PR_SET_NAME, "weft-zygote");
     set_dispositions();
-    int keep[] = { home.socket, home.program_fd, zygote_broker(), shared_place().fd };
+    int keep[] = { home.socket, home.program_fd, zygote_broker(), shared_place().fd,
+                   trace_descriptor() };
     descriptors_keep(keep, sizeof keep / sizeof *keep);
     getrlimit(RLIMIT_NOFILE, &files);
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){ files.rlim_max, files.rlim_max });

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "park/hold.h"
 #include "strand/call.h"
 
 static void fill(char *buffer, const void *bytes, size_t n)
@@ -69,6 +70,14 @@ int weft_call_fail(weft_call *call, int error, const char *format, ...)
     vsnprintf(inner->text, sizeof inner->text, format, args);
     va_end(args);
     return error < 0 ? error : -EINVAL;
+}
+
+int call_abandoned(struct call *call, struct strand *self, unsigned holds, int status)
+{
+    hold_abandon(self, holds);
+    if (status < 0)
+        return status;
+    return weft_call_fail(&call->pub, -EOWNERDEAD, "returned with a GIL, which was taken from it");
 }
 
 void call_reset(struct call *call)

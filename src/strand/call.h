@@ -11,6 +11,7 @@
 #define CALL_BYTES_MAX ((size_t)1 << 30)
 
 struct call;
+struct strand;
 
 /* Where results lie that are not in pub.ret: 16-aligned, a NUL behind. */
 struct call_memory {
@@ -25,6 +26,12 @@ struct call {
     const struct call_memory *memory; /* NULL: malloc */
     char text[160];
 };
+
+/*
+ * The call has returned with more held than so many (park/hold.h): what it took is abandoned.
+ * Returns its status, which is an error then.
+ */
+int call_abandoned(struct call *call, struct strand *self, unsigned holds, int status);
 
 /* Frees the result. */
 void call_drop_result(struct call *call);

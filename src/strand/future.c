@@ -22,6 +22,7 @@
 
 #include "strand/future.h"
 #include "base/clock.h"
+#include "park/trace.h"
 #include "strand/options.h"
 #include "sync/event.h"
 
@@ -259,9 +260,23 @@ void future_end_returned(weft_future *future, int status)
         future_end(future, WEFT_FAILED, status, NULL);
 }
 
+int future_run_fn(weft_future *future)
+{
+    struct strand *self = strand_self();
+    uint32_t holds = self->holds;
+    struct trace_span span;
+    trace_begin_call(&span, future->fn, &future->call.pub);
+    int status = future->fn(&future->call.pub);
+    if (self->holds > holds)
+        status = call_abandoned(&future->call, self, holds, status);
+    trace_end_call(&span, future->fn, &future->call.pub,
+                   self->worker_of ? (int64_t)future->outcome.worker : -1, status);
+    return status;
+}
+
 void future_call(weft_future *future)
 {
-    int status = future->fn(&future->call.pub);
+    int status = future_run_fn(future);
     future_leave_strand(future);
     future_end_returned(future, status);
 }
@@ -327,7 +342,7 @@ static int wait_for_end(weft_future *future, weft_deadline deadline)
         if (rc != -EAGAIN)
             return rc;
     }
-    return weft_event_wait(&future->ended, deadline);
+    return event_wait(&future->ended, deadline, PARK_FOR_FUTURE);
 }
 
 int weft_future_wait(weft_future *future, weft_deadline deadline)

@@ -127,6 +127,9 @@ void future_end_returned(weft_future *future, int status);
 /* Runs and ends one that was begun, on the calling strand. Takes the runner's reference. */
 void future_call(weft_future *future);
 
+/* The function alone, in the calling strand. Its status. */
+int future_run_fn(weft_future *future);
+
 /* Begins, runs and ends it on the calling strand. Takes the runner's reference. */
 void future_run(weft_future *future);
 

@@ -320,7 +320,7 @@ int weft_group_next(weft_group *group, weft_future **ret_future, weft_deadline d
 {
     struct await await = { .group = group, .deadline = deadline };
     let_run(group, deadline);
-    int rc = signal_wait(&group->gave, attempt_next, &await, deadline, 0);
+    int rc = signal_wait(&group->gave, attempt_next, &await, deadline, PARK_FOR_GROUP_NEXT);
     if (rc == 0)
         *ret_future = await.ended;
     return rc;
@@ -367,7 +367,8 @@ static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags, i
 {
     struct await await = { .group = group, .deadline = deadline };
     let_run(group, deadline);
-    int rc = signal_wait(&group->emptied, attempt_all, &await, deadline, flags);
+    int rc =
+        signal_wait(&group->emptied, attempt_all, &await, deadline, flags | PARK_FOR_GROUP_JOIN);
     *ret_verdict = await.verdict;
     return rc;
 }

@@ -39,6 +39,7 @@ void weft_self_set_name(const char *name)
 {
     struct strand *self = strand_self();
     snprintf(self->name, sizeof self->name, "%s", name ? name : "");
+    self->traced = 0; /* a trace shall have it */
     if (!name || self->ops != &thread_ops)
         return; /* a task's worker keeps its name */
     char shown[16];
@@ -58,7 +59,7 @@ int weft_sleep_until(weft_deadline when)
     if (when.ns <= weft_now())
         return 0;
     bool scope_first = weft_scope_deadline().ns < when.ns;
-    int rc = park_wait(NULL, 0, when, 0);
+    int rc = park_wait(NULL, 0, when, PARK_FOR_SLEEP);
     return rc == -ETIMEDOUT && !scope_first ? 0 : rc;
 }
 

@@ -66,7 +66,7 @@ static void run(void *ctx)
         future_unref(future); /* its cancellation has told the owner */
         return;
     }
-    int status = future->fn(&future->call.pub);
+    int status = future_run_fn(future);
     locals_drop(self);
     if (!future->release || status < 0) /* else see the top */
         future_leave_strand(future);
@@ -163,7 +163,7 @@ static void run_member(void *ctx)
     count_out(member->set);
 }
 
-int task_set_start(struct task_set *set, void (*body)(void *ctx), void *ctx)
+int task_set_start(struct task_set *set, unsigned worker, void (*body)(void *ctx), void *ctx)
 {
     int rc = check(set->stack_bytes);
     if (rc < 0)
@@ -179,7 +179,10 @@ int task_set_start(struct task_set *set, void (*body)(void *ctx), void *ctx)
     task->strand.number = set->started++;
     set->live++;
     weft_lock_release(&set->lock);
-    task_start(task, run_member, member);
+    if (worker == TASK_ANY_WORKER)
+        task_start(task, run_member, member);
+    else
+        task_start_on(task, worker, run_member, member);
     task_release(task);
     return 0;
 }
@@ -195,5 +198,6 @@ static int attempt_gone(void *ctx)
 
 void task_set_join(struct task_set *set)
 {
-    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER, PARK_SHIELDED);
+    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER,
+                      PARK_SHIELDED | PARK_FOR_STRANDS);
 }

@@ -6,6 +6,8 @@
 #ifndef WEFT_STRAND_TASK_H
 #define WEFT_STRAND_TASK_H
 
+#include <limits.h>
+
 #include <weft/lock.h>
 
 #include "sync/signal.h"
@@ -22,10 +24,12 @@ struct task_set {
 void task_set_init(struct task_set *set, const char *name, size_t stack_bytes);
 
 /*
- * Starts a task that runs body(ctx).
+ * Starts a task that runs body(ctx), on the worker of that number (of task_workers(), as
+ * task_start_on()) or on any.
  * Returns  0; the errors of task_prepare(); -ENOMEM.
  */
-int task_set_start(struct task_set *set, void (*body)(void *ctx), void *ctx);
+int task_set_start(struct task_set *set, unsigned worker, void (*body)(void *ctx), void *ctx);
+#define TASK_ANY_WORKER UINT_MAX
 
 /* Waits until all have ended. Not from one of them. */
 void task_set_join(struct task_set *set);

@@ -127,7 +127,8 @@ static int attempt_gone(void *ctx)
 
 void thread_set_join(struct thread_set *set)
 {
-    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER, PARK_SHIELDED);
+    (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER,
+                      PARK_SHIELDED | PARK_FOR_STRANDS);
     join_ended(set, 0);
 }
 

@@ -102,7 +102,7 @@ static int wait_round(weft_barrier *barrier, uint32_t index, weft_deadline deadl
     struct weft_barrier_waiter self = { .next = barrier->waiters, .barrier = barrier };
     barrier->waiters = &self;
     struct park_node node = { .word = &barrier->round, .value = barrier->round };
-    int rc = park_wait_then(&node, 1, deadline, 0, unlock, &self);
+    int rc = park_wait_then(&node, 1, deadline, PARK_FOR_BARRIER, unlock, &self);
     if (rc < 0 && give_up(barrier, &self) == UNDECIDED)
         return rc;
     return self.fate == PASSED ? (int)index : -EPIPE;

@@ -61,7 +61,7 @@ static int wait_private(weft_condition *condition, struct held *held, weft_deadl
     int rc;
     do {
         store_relaxed(&condition->waiters, 1); /* relaxed: park looks again under the guard */
-        rc = park_wait_then(&node, 1, deadline, 0, release, held);
+        rc = park_wait_then(&node, 1, deadline, PARK_FOR_CONDITION, release, held);
     } while (rc == -EAGAIN); /* a notify found nobody and has cleared it in between */
     return rc;
 }

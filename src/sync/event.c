@@ -122,7 +122,7 @@ bool event_was_set(const struct park_node *node)
     return load_acquire(node->word) != node->value; /* pairs with the release in set() */
 }
 
-int weft_event_wait(weft_event *event, weft_deadline deadline)
+int event_wait(weft_event *event, weft_deadline deadline, unsigned flags)
 {
     if (weft_event_is_set(event))
         return 0;
@@ -132,11 +132,16 @@ int weft_event_wait(weft_event *event, weft_deadline deadline)
     if (event_arm(event, &node))
         return 0;
     for (;;) {
-        int rc = park_wait(&node, 1, deadline, 0);
+        int rc = park_wait(&node, 1, deadline, flags);
         if (rc < 0 && rc != -EAGAIN)
             return rc;
         if ((rc == 0 && !node.shared) || event_was_set(&node))
             return 0;               /* the word only leaves the value of an unset event by a set */
         node.epoch = death_epoch(); /* a shared wait ended for nothing: it goes on */
     }
+}
+
+int weft_event_wait(weft_event *event, weft_deadline deadline)
+{
+    return event_wait(event, deadline, PARK_FOR_EVENT);
 }

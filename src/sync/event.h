@@ -13,4 +13,7 @@ bool event_arm(weft_event *event, struct park_node *node);
 /* Whether the event of an armed node has been set since then, even if it was cleared again. */
 bool event_was_set(const struct park_node *node);
 
+/* As weft_event_wait(), with the flags of park_wait(). */
+int event_wait(weft_event *event, weft_deadline deadline, unsigned flags);
+
 #endif

@@ -42,6 +42,10 @@
  * waiter does not starve, a release that finds that the first waiter has waited for HANDOFF_NS
  * gives it the lock: HELD stays set and the token says so.
  *
+ * A strand with a global interpreter lock that it gives up when it blocks does so only when it has
+ * waited for KEEP_NS: locks are most often held for less, and those inside of the library always.
+ * It takes it back when it has the lock: a designated waiter must not be busy with another wait.
+ *
  * All of this is for a lock in private memory; one in shared memory is another (shared_lock.c).
  *
  * Sources: Go's sync.Mutex (spinners that hold off wake-ups, hand-over after 1 ms), nsync
@@ -51,6 +55,7 @@
 #include <errno.h>
 
 #include <weft/lock.h>
+#include <weft/scope.h>
 
 #include "base/fence.h"
 #include "base/shared_range.h"
@@ -62,6 +67,7 @@ enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1023 * RUSH_ONE 
 enum { TOKEN_TRY, TOKEN_HANDED_OVER };
 
 #define HANDOFF_NS WEFT_MS
+#define KEEP_NS    (50 * WEFT_US)
 
 enum { SPIN_ROUNDS = 100, LOOK_EVERY = 32 };
 
@@ -89,10 +95,13 @@ static bool take_free(weft_lock *lock)
 
 /* A strand on its way to the lock. */
 struct attempt {
+    weft_lock *lock;
     struct strand *self;
     bool owns_awake;
     bool waited;
     int spins_left;
+    bool has_kept; /* it has waited with what it lets go of when it blocks */
+    struct hold_away away;
     struct park_node node;
 };
 
@@ -138,6 +147,33 @@ static void look_again(void *ctx)
         park_nudge(&lock->word, wake_decide, lock);
 }
 
+/* Queued: lets go of what is not to be kept any longer. */
+static void look_again_blocked(void *ctx)
+{
+    struct attempt *attempt = ctx;
+    look_again(attempt->lock);
+    hold_let_go(attempt->self, &attempt->away);
+}
+
+/* Sleeps in the queue, at first for KEEP_NS only if there is something to let go of after that. */
+static int sleep(struct attempt *attempt, weft_deadline deadline, unsigned flags)
+{
+    struct strand *self = attempt->self;
+    struct park_node *node = &attempt->node;
+    if (!self->hold || !self->hold->lets_go)
+        return park_wait_then(node, 1, deadline, flags, look_again, attempt->lock);
+    if (attempt->has_kept)
+        return park_wait_then(node, 1, deadline, flags, look_again_blocked, attempt);
+    weft_deadline soon = weft_after(KEEP_NS);
+    int rc = park_wait_then(node, 1, weft_sooner(deadline, soon), flags | PARK_KEEPS, look_again,
+                            attempt->lock);
+    attempt->has_kept = true;
+    if (rc != -ETIMEDOUT || deadline.ns <= soon.ns ||
+        (!(flags & PARK_SHIELDED) && !weft_left(weft_scope_deadline())))
+        return rc;
+    return -EAGAIN;
+}
+
 /* Parks while the lock is held. Returns 1: lock handed over; 0: try again; or an error. */
 static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_deadline deadline,
                 unsigned flags)
@@ -152,7 +188,7 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     attempt->node.retries = true;
     if (!attempt->node.since_ns)
         attempt->node.since_ns = weft_now();
-    int rc = park_wait_then(&attempt->node, 1, deadline, flags, look_again, lock);
+    int rc = sleep(attempt, deadline, flags | PARK_FOR_LOCK);
     if (rc < 0)
         return rc == -EAGAIN ? 0 : rc;
     if (attempt->node.token == TOKEN_HANDED_OVER)
@@ -162,25 +198,33 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     return 0;
 }
 
-static int lock_slow(weft_lock *lock, weft_deadline deadline, unsigned flags)
+static int try_until_taken(weft_lock *lock, struct attempt *attempt, weft_deadline deadline,
+                           unsigned flags)
 {
-    struct strand *self = strand_self();
-    struct attempt attempt = { .self = self, .spins_left = spins(self) };
     for (;;) {
         uint32_t word = load_relaxed(&lock->word); /* a first guess: the swaps decide */
         if (!(word & HELD)) {
-            uint32_t next = taken(word, attempt.waited, attempt.owns_awake);
+            uint32_t next = taken(word, attempt->waited, attempt->owns_awake);
             if (cas_acquire(&lock->word, &word, next)) /* pairs as in take_free() */
                 return 0;
             continue;
         }
-        attempt.waited = true;
-        if (!spin(lock, &attempt, word)) {
-            int rc = park(lock, &attempt, word, deadline, flags);
+        attempt->waited = true;
+        if (!spin(lock, attempt, word)) {
+            int rc = park(lock, attempt, word, deadline, flags);
             if (rc)
                 return rc < 0 ? rc : 0;
         }
     }
+}
+
+static int lock_slow(weft_lock *lock, weft_deadline deadline, unsigned flags)
+{
+    struct strand *self = strand_self();
+    struct attempt attempt = { .lock = lock, .self = self, .spins_left = spins(self) };
+    int rc = try_until_taken(lock, &attempt, deadline, flags);
+    hold_take_back(self, &attempt.away);
+    return rc;
 }
 
 void weft_lock_lock(weft_lock *lock)

@@ -80,7 +80,7 @@ static int wait_while_running(weft_once *once, uint32_t word)
     if (word == RUNNING && !cas_relaxed(&once->word, &word, WAITED))
         return 0; /* relaxed: publishes nothing; park checks the word again */
     struct park_node node = { .word = &once->word, .value = WAITED };
-    int rc = park_wait(&node, 1, WEFT_FOREVER, 0);
+    int rc = park_wait(&node, 1, WEFT_FOREVER, PARK_FOR_ONCE);
     return rc == -EAGAIN || rc >= 0 ? 0 : rc;
 }
 
@@ -105,7 +105,7 @@ static int wait_shared(weft_once *once, uint32_t word, uint32_t epoch)
     if (word != waited && !cas_relaxed(&once->word, &word, waited))
         return 0; /* relaxed: publishes nothing; the sleep looks at the word again */
     struct park_node node = park_shared_node(&once->word, waited, epoch);
-    int rc = park_wait(&node, 1, WEFT_FOREVER, 0);
+    int rc = park_wait(&node, 1, WEFT_FOREVER, PARK_FOR_ONCE);
     return rc == -EAGAIN || rc >= 0 ? 0 : rc;
 }
 

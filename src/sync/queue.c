@@ -8,7 +8,8 @@
  * put takes out and wakes the first that waits for an item, each get the first that waits for
  * space, a shutdown all; they go on when the lock is free. A strand that was woken tries again:
  * another may have been faster. It tries this queue before anything else it may select on, so that
- * the wake-up meant for the item is not lost on a strand that goes away with something else.
+ * the wake-up meant for the item is not lost on a strand that goes away with something else. And
+ * before it takes back what it let go of while it slept (park/hold.h): others sleep meanwhile.
  *
  * A queue that was opened with WEFT_SHARED lies in shared memory and is another: shared_queue.c.
  *
@@ -167,6 +168,7 @@ void queue_wait_over(struct park_node *node)
 struct wait {
     weft_queue *queue;
     bool released; /* the lock */
+    struct hold_away *away;
 };
 
 static void release(void *ctx)
@@ -174,15 +176,17 @@ static void release(void *ctx)
     struct wait *wait = ctx;
     weft_lock_release(&wait->queue->lock);
     wait->released = true;
+    hold_let_go(strand_self(), wait->away);
 }
 
 /* Under the lock, which it releases: waits for an item, or for space. 0: try again; or an error. */
-static int wait_in(weft_queue *queue, bool get, weft_deadline deadline)
+static int wait_in(weft_queue *queue, bool get, weft_deadline deadline, struct hold_away *away)
 {
-    struct wait wait = { .queue = queue };
+    struct wait wait = { .queue = queue, .away = away };
     struct park_node node;
     queue_wait_for(queue, get, &node);
-    int rc = park_wait_then(&node, 1, deadline, 0, release, &wait);
+    unsigned purpose = get ? PARK_FOR_QUEUE_GET : PARK_FOR_QUEUE_PUT;
+    int rc = park_wait_then(&node, 1, deadline, purpose, release, &wait);
     if (rc == 0)
         return 0;
     if (wait.released)
@@ -192,11 +196,9 @@ static int wait_in(weft_queue *queue, bool get, weft_deadline deadline)
     return rc;
 }
 
-/* Gets an item, or puts one. */
-static int transfer(weft_queue *queue, bool get, void *item, weft_deadline deadline)
+static int try_until_done(weft_queue *queue, bool get, void *item, weft_deadline deadline,
+                          struct hold_away *away)
 {
-    if (deadline.ns <= 0 && (get ? looks_empty(queue) : looks_full(queue)))
-        return -ETIMEDOUT;
     for (;;) {
         struct list woken = LIST_INIT(woken);
         weft_lock_lock(&queue->lock);
@@ -207,10 +209,22 @@ static int transfer(weft_queue *queue, bool get, void *item, weft_deadline deadl
             park_resume(&woken, 0);
             return rc == -EAGAIN ? -ETIMEDOUT : rc;
         }
-        rc = wait_in(queue, get, deadline);
+        rc = wait_in(queue, get, deadline, away);
         if (rc < 0)
             return rc;
     }
+}
+
+/* Gets an item, or puts one. */
+static int transfer(weft_queue *queue, bool get, void *item, weft_deadline deadline)
+{
+    struct hold_away away;
+    if (deadline.ns <= 0 && (get ? looks_empty(queue) : looks_full(queue)))
+        return -ETIMEDOUT;
+    away.n = 0;
+    int rc = try_until_done(queue, get, item, deadline, &away);
+    hold_take_back(strand_self(), &away);
+    return rc;
 }
 
 int weft_queue_put(weft_queue *queue, const void *item, weft_deadline deadline)
@@ -283,7 +297,7 @@ int weft_queue_join(weft_queue *queue, weft_deadline deadline)
 {
     if (is_shared(queue))
         return shared_queue_join(shared(queue), deadline);
-    return signal_wait(&queue->all_done, attempt_join, queue, deadline, 0);
+    return signal_wait(&queue->all_done, attempt_join, queue, deadline, PARK_FOR_QUEUE_JOIN);
 }
 
 size_t weft_queue_count(const weft_queue *queue)

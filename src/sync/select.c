@@ -135,6 +135,7 @@ struct round {
     size_t queues_n;
     weft_queue *queues[WEFT_CASES_MAX]; /* each once, in the order of their addresses */
     bool locked;                        /* all of them */
+    struct hold_away away;              /* what the strand let go of while it slept */
 };
 
 static weft_case *case_of(const struct round *round, size_t nth)
@@ -182,6 +183,13 @@ static void unlock_all(void *ctx)
     round->locked = false;
     for (size_t i = 0; i < round->queues_n; i++)
         weft_lock_release(queue_lock(round->queues[i]));
+}
+
+static void now_asleep(void *ctx)
+{
+    struct round *round = ctx;
+    unlock_all(round);
+    hold_let_go(strand_self(), &round->away);
 }
 
 /* Tries the cases on queues, or the others, from one on. The place of what happened, or -EAGAIN. */
@@ -250,7 +258,7 @@ static int settle(const struct round *round, int woken)
 static int park(struct round *round, weft_deadline deadline)
 {
     join_queues(round);
-    int rc = park_wait_then(round->nodes, round->n, deadline, 0, unlock_all, round);
+    int rc = park_wait_then(round->nodes, round->n, deadline, PARK_FOR_SELECT, now_asleep, round);
     leave_queues(round);
     if (round->locked)
         unlock_all(round);
@@ -263,7 +271,7 @@ static int wait_round(weft_case *cases, size_t n, weft_deadline deadline, size_t
     struct round round;
     struct list woken = LIST_INIT(woken);
     round.cases = cases;
-    round.n = round.queues_n = 0;
+    round.n = round.queues_n = round.away.n = 0;
     add_cases(&round, n);
     int at = try_again(&round, false, from, NULL);
     if (at == -EAGAIN) {
@@ -277,6 +285,7 @@ static int wait_round(weft_case *cases, size_t n, weft_deadline deadline, size_t
         }
     }
     disarm_shared_queues(&round);
+    hold_take_back(strand_self(), &round.away);
     return at < 0 ? at : (int)round.indices[at];
 }
 

@@ -78,7 +78,7 @@ static int sleep_shared(weft_semaphore *semaphore, uint32_t word, uint32_t epoch
     if (!(word & WAITERS) && !cas_relaxed(&semaphore->word, &word, WAITERS))
         return 0;
     struct park_node node = park_shared_node(&semaphore->word, WAITERS, epoch);
-    int rc = park_wait(&node, 1, deadline, 0);
+    int rc = park_wait(&node, 1, deadline, PARK_FOR_SEMAPHORE);
     if (rc >= 0 || rc == -EAGAIN)
         return 0;
     park_wake_shared(&semaphore->word, 1); /* in case that we were woken as well */
@@ -110,7 +110,7 @@ int weft_semaphore_acquire(weft_semaphore *semaphore, weft_deadline deadline)
         if (!(word & WAITERS) && !cas_relaxed(&semaphore->word, &word, WAITERS))
             continue;
         struct park_node node = { .word = &semaphore->word, .value = WAITERS };
-        int rc = park_wait(&node, 1, deadline, 0);
+        int rc = park_wait(&node, 1, deadline, PARK_FOR_SEMAPHORE);
         if (rc != -EAGAIN)
             return rc < 0 ? rc : 0; /* woken with a permit */
     }

@@ -94,7 +94,7 @@ static int wait_round(weft_barrier *barrier, struct shared_waiter *self, uint32_
                       weft_deadline deadline)
 {
     int rc;
-    while ((rc = shared_waiter_sleep(self, epoch, deadline)) == -EAGAIN) {
+    while ((rc = shared_waiter_sleep(self, epoch, deadline, PARK_FOR_BARRIER)) == -EAGAIN) {
         epoch = death_epoch();
         look_after_a_death(barrier, self);
     }

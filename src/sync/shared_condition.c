@@ -62,7 +62,7 @@ int shared_condition_wait(weft_condition *condition, void (*release)(void *ctx),
     shared_waiter_append(&self->ring, waiter);
     leave(self);
     release(ctx);
-    int rc = shared_waiter_sleep(waiter, epoch, deadline);
+    int rc = shared_waiter_sleep(waiter, epoch, deadline, PARK_FOR_CONDITION);
     if (rc < 0 && end_wait(self, waiter, rc == -EAGAIN))
         rc = 0;
     shared_waiter_free(waiter);

@@ -85,7 +85,7 @@ static int sleep(weft_lock *lock, uint32_t word, uint32_t epoch, weft_deadline d
     if (!(word & WAITERS) && !cas_relaxed(&lock->word, &word, word | WAITERS))
         return 0;
     struct park_node node = park_shared_node(&lock->word, word | WAITERS, epoch);
-    int rc = park_wait(&node, 1, deadline, flags);
+    int rc = park_wait(&node, 1, deadline, flags | PARK_FOR_LOCK);
     if (rc >= 0 || rc == -EAGAIN)
         return 0;
     park_wake_shared(&lock->word, 1); /* in case that we were woken as well */

@@ -209,7 +209,7 @@ static int transfer(struct shared_queue *queue, bool is_get, void *item, weft_de
         }
         join_crowd(queue, crowd, epoch, &node);
         leave(queue, NULL, 0);
-        rc = park_wait(&node, 1, deadline, 0);
+        rc = park_wait(&node, 1, deadline, is_get ? PARK_FOR_QUEUE_GET : PARK_FOR_QUEUE_PUT);
         if (rc < 0 && rc != -EAGAIN) {
             give_up(queue, is_get, &node);
             return rc;
@@ -293,7 +293,7 @@ int shared_queue_join(struct shared_queue *queue, weft_deadline deadline)
         leave(queue, NULL, 0);
         if (ends)
             return rc < 0 && rc != -EAGAIN ? rc : all_done ? 0 : -ETIMEDOUT;
-        rc = park_wait(&node, 1, deadline, 0);
+        rc = park_wait(&node, 1, deadline, PARK_FOR_QUEUE_JOIN);
     }
 }
 

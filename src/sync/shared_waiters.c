@@ -130,11 +130,12 @@ void shared_waiter_decide(struct shared_waiter *waiter, uint32_t fate)
     park_wake_shared(word, 1);          /* by address: the record may be gone */
 }
 
-int shared_waiter_sleep(struct shared_waiter *waiter, uint32_t epoch, weft_deadline deadline)
+int shared_waiter_sleep(struct shared_waiter *waiter, uint32_t epoch, weft_deadline deadline,
+                        unsigned flags)
 {
     for (;;) {
         struct park_node node = park_shared_node(&waiter->fate, WAITER_WAITS, epoch);
-        int rc = park_wait(&node, 1, deadline, 0);
+        int rc = park_wait(&node, 1, deadline, flags);
         if (shared_waiter_fate(waiter) != WAITER_WAITS)
             return 0;
         if (rc < 0 && rc != -EAGAIN)

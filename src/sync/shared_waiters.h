@@ -58,7 +58,8 @@ void shared_waiter_decide(struct shared_waiter *waiter, uint32_t fate);
  * Sleeps until the fate is decided, without the lock.
  * Returns  0: it is; -EAGAIN: a process has died since the epoch; -ETIMEDOUT, -ECANCELED.
  */
-int shared_waiter_sleep(struct shared_waiter *waiter, uint32_t epoch, weft_deadline deadline);
+int shared_waiter_sleep(struct shared_waiter *waiter, uint32_t epoch, weft_deadline deadline,
+                        unsigned flags);
 
 /* Its fate; WAITER_WAITS: undecided. */
 static inline uint32_t shared_waiter_fate(const struct shared_waiter *waiter)

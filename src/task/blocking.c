@@ -91,12 +91,24 @@ static struct blocking_job *wait_for_job(void)
     return job;
 }
 
+static int run(struct blocking_job *job)
+{
+    const weft_call call = { 0 };
+    weft_fn *fn = (weft_fn *)(void (*)(void))job->fn; /* to be named, not called */
+    struct trace_span span;
+    trace_begin_call(&span, fn, &call);
+    int result = job->fn(job->arg);
+    trace_end_call(&span, fn, &call, -1, result);
+    return result;
+}
+
 static void *thread_main(void *first)
 {
     pthread_setname_np(pthread_self(), "weft-blocking");
     for (struct blocking_job *job = first; job; job = wait_for_job()) {
         struct strand *strand = job->strand;
-        int result = job->fn(job->arg);
+        int result = run(job);
+        hold_abandon(strand_self(), 0);
         if (!strand)
             continue; /* fn may have freed the job */
         job->result = result;
@@ -198,12 +210,22 @@ int blocking_start(struct blocking_job *job)
     return place(job);
 }
 
+static int call_here(struct strand *self, int (*fn)(void *arg), void *arg)
+{
+    struct hold_away away;
+    away.n = 0;
+    hold_let_go(self, &away);
+    int result = fn(arg);
+    hold_take_back(self, &away);
+    return result;
+}
+
 int weft_blocking(int (*fn)(void *arg), void *arg)
 {
     struct strand *self = strand_self();
     if (!self->reactor)
-        return fn(arg);
+        return call_here(self, fn, arg);
     struct blocking_job job = { .fn = fn, .arg = arg, .strand = self };
-    (void)park_wait_then(NULL, 0, WEFT_FOREVER, PARK_SHIELDED, hand_out, &job);
+    (void)park_wait_then(NULL, 0, WEFT_FOREVER, PARK_SHIELDED | PARK_FOR_BLOCKING, hand_out, &job);
     return job.result;
 }

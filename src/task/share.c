@@ -7,6 +7,10 @@
  * first, then the others' deques. One at a time searches, however many are idle; one that finds
  * something has another woken if there is more.
  *
+ * What a pool offers (offer.h) is searched last; whoever takes it up has a task of his own ready
+ * then. Looking around takes it up, too, or a worker that always has tasks would leave it to one
+ * that computes.
+ *
  * Whoever puts a task wakes a worker to search, unless one is searching. There is one exception:
  * the only task in a deque wakes nobody as long as some worker watches, because its maker will most
  * likely run it itself in a moment. The watcher is the worker that fell asleep last: it sleeps no
@@ -31,6 +35,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "task/offer.h"
 #include "task/share.h"
 
 #define WATCH_NS     WEFT_MS
@@ -74,9 +79,26 @@ void share_join(struct worker *worker)
     guard_unlock(&guard);
 }
 
+unsigned share_workers_max(void)
+{
+    return workers_max;
+}
+
 unsigned share_workers(void)
 {
     return load_acquire(&joined); /* pairs with the release in share_join() */
+}
+
+bool share_sleeps(unsigned number)
+{
+    /* acquire: pairs with the release in share_join(); relaxed: an answer about some moment */
+    return number < load_acquire(&joined) &&
+           load_relaxed(&workers[number]->asleep) == WORKER_ASLEEP;
+}
+
+bool share_any_sleeps(void)
+{
+    return load_relaxed(&sleeping); /* relaxed: as above */
 }
 
 /* Makes a sleeping worker search. False: none sleeps. */
@@ -115,7 +137,7 @@ static bool some_left(void)
         if ((int64_t)(load_seq_cst(&deque->bottom) - top) > 0)
             return true;
     }
-    return false;
+    return offers_stand();
 }
 
 /* relaxed, here and in the next two: numbers that order nothing, and may be a little off. */
@@ -149,14 +171,25 @@ static bool make_another(void)
     return true;
 }
 
-/* Has somebody search, if nobody does. False: it had the mark, and found nobody. */
-static bool find_searcher(void)
+struct worker *share_worker(unsigned number)
+{
+    while (share_workers() <= number && wishes_for_worker(1) && make_another()) {
+    }
+    return workers[number % share_workers()];
+}
+
+/*
+ * Has somebody search, if nobody does; may_make: else has one more worker made for it. False: it
+ * had the mark, and found nobody.
+ */
+static bool find_searcher(bool may_make)
 {
     uint32_t nobody = 0;
     /* relaxed, all: the caller's fence orders them */
     if (load_relaxed(&searching))
         return true;
-    bool sleeper = load_relaxed(&sleeping), wish = !sleeper && wishes_for_worker(1);
+    bool sleeper = load_relaxed(&sleeping);
+    bool wish = may_make && !sleeper && wishes_for_worker(1);
     if (!sleeper && !wish)
         return true;
     if (!cas_seq_cst(&searching, &nobody, 1)) /* seq_cst: in one order with those of searchers */
@@ -164,11 +197,12 @@ static bool find_searcher(void)
     if (wake_one())
         return true;
     store_seq_cst(&searching, 0); /* as above */
-    return (wish || wishes_for_worker(0)) && make_another();
+    return may_make && (wish || wishes_for_worker(0)) && make_another();
 }
 
-/* A task has been put, by a worker or another thread (NULL); lone: into an empty deque. */
-static void notify(const struct worker *worker, bool lone)
+/* Something has been put, by a worker or another thread (NULL). lone: its maker will most likely
+   take it in a moment; may_make: it is worth one more worker. */
+static void tell(const struct worker *worker, bool lone, bool may_make)
 {
     if (worker && workers_max == 1)
         return;                         /* there is nobody else */
@@ -176,8 +210,19 @@ static void notify(const struct worker *worker, bool lone)
     if (lone && load_relaxed(&watched)) /* relaxed: the fence orders it */
         return;
     /* Whoever put a task while the mark was there has relied on it. */
-    while (!find_searcher() && some_left() && one_sleeps()) {
+    while (!find_searcher(may_make) && some_left() && one_sleeps()) {
     }
+}
+
+/* A task has been put; lone: into an empty deque. */
+static void notify(const struct worker *worker, bool lone)
+{
+    tell(worker, lone, true);
+}
+
+void offers_tell(bool lone)
+{
+    tell(worker_current, lone, false); /* its tasks are where they are */
 }
 
 static void put_outside(struct task *task)
@@ -263,10 +308,11 @@ struct task *share_take(struct worker *worker, bool to_search)
     struct task *task = take_share(worker);
     if (!task)
         task = steal(worker);
+    bool found = task || offers_take(worker->number);
     store_seq_cst(&searching, 0); /* seq_cst: see the top */
-    if (task)
+    if (found)
         worker->watch_ns = 0;
-    if (task && some_left())
+    if (found && some_left())
         notify(worker, false);
     return task;
 }
@@ -294,6 +340,7 @@ struct task *share_take_old(struct worker *worker)
     struct task *task = has_old(worker) ? deque_steal(&worker->deque) : NULL;
     if (!task && load_relaxed(&outside_count)) /* relaxed: a guess */
         task = take_outside(1);
+    (void)offers_take(worker->number);
     return task;
 }
 

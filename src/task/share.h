@@ -16,7 +16,16 @@ void share_join(struct worker *worker);
 /* How many workers there may be, and are. make: makes one more, so that it joins before that
    returns; false: it could not, and is asked again later. */
 void share_init(unsigned workers_max, bool (*make)(void));
+unsigned share_workers_max(void);
 unsigned share_workers(void);
+
+/* The worker of that number, which is made if it can be; else another one. Not before there is
+   one. */
+struct worker *share_worker(unsigned number);
+
+/* Whether the worker of that number sleeps, and whether any does, at some moment. */
+bool share_sleeps(unsigned number);
+bool share_any_sleeps(void);
 
 /*
  * Passes an unstarted task on to whoever runs it first. worker: the calling one's; NULL: none.
@@ -26,7 +35,8 @@ bool share_put(struct worker *worker, struct task *task);
 
 /*
  * An unstarted task from outside or from another worker. to_search: share_sleep() has said so.
- * NULL: there is none, or somebody else is looking.
+ * NULL: there is none, or somebody else is looking; or what was offered has made a started one
+ * ready.
  */
 struct task *share_take(struct worker *worker, bool to_search);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* task/task.c: the making and the end of tasks: their memory, and who holds it. */
+#include <limits.h>
+
 #include "task/annotate.h"
 #include "task/share.h"
 #include "task/worker.h"
@@ -32,16 +34,49 @@ struct task *task_new(size_t stack_bytes, size_t beside_bytes, void **ret_beside
     return task;
 }
 
-void task_start(struct task *task, void (*body)(void *ctx), void *ctx)
+/* From here on somebody else may hold it. */
+static void lay_out(struct task *task, void (*body)(void *ctx), void *ctx)
 {
     task->strand.id = strand_new_id();
     task->body = body;
     task->ctx = ctx;
     worker_lay_out(task);
     task->holders = 2; /* nobody else knows it yet */
+}
+
+void task_start(struct task *task, void (*body)(void *ctx), void *ctx)
+{
+    lay_out(task, body, ctx);
     struct worker *worker = worker_current;
     if (!share_put(worker, task) && worker->running)
         task_ops.yield(&worker->running->strand);
+}
+
+void task_start_on(struct task *task, unsigned number, void (*body)(void *ctx), void *ctx)
+{
+    lay_out(task, body, ctx);
+    store_relaxed(&task->worker, share_worker(number)); /* relaxed: passing it on orders it */
+    worker_pass(task);
+}
+
+unsigned task_workers(void)
+{
+    return share_workers_max();
+}
+
+unsigned task_worker(void)
+{
+    return worker_current && worker_current->running ? worker_current->number : UINT_MAX;
+}
+
+bool task_worker_sleeps(unsigned number)
+{
+    return share_sleeps(number);
+}
+
+bool task_any_worker_sleeps(void)
+{
+    return share_any_sleeps();
 }
 
 /* One of the two holders lets go; the last one frees. */

@@ -19,7 +19,7 @@ struct worker;
 struct task {
     struct strand strand;  /* first: park knows a task as a strand */
     void *sp;              /* of its stack while it does not run; NULL: before it and after it */
-    struct worker *worker; /* constant from its start on: where it runs */
+    struct worker *worker; /* constant from its start on: where it runs, or shall */
     struct task *next;     /* in whichever list it waits to run */
     struct timer timer;    /* own and its worker's: set while it sleeps until a deadline */
     bool timed;            /* own and its worker's: the timer is set */
@@ -50,6 +50,23 @@ struct task *task_new(size_t stack_bytes, size_t beside_bytes, void **ret_beside
  * very many lets them run for a while: their memory is still in the caches.
  */
 void task_start(struct task *task, void (*body)(void *ctx), void *ctx);
+
+/*
+ * The same on the worker of that number, of task_workers(), where it stays; on another one if that
+ * cannot be made.
+ */
+void task_start_on(struct task *task, unsigned number, void (*body)(void *ctx), void *ctx);
+
+/* How many workers there may be. After task_prepare(). */
+unsigned task_workers(void);
+
+/* The number of the worker that runs the calling task; UINT_MAX: the caller is no task. */
+unsigned task_worker(void);
+
+/* Whether the worker of that number sleeps, at some moment; false if it was never made. And whether
+   any does. */
+bool task_worker_sleeps(unsigned number);
+bool task_any_worker_sleeps(void);
 
 /*
  * If the caller is a task and there are tasks here that have not started, lets the youngest run,

@@ -16,6 +16,8 @@
  *          sleep is ended if there is one; by itself, before it sleeps: its token says so
  *   timer  its worker decides that the time is up, and puts it into `ready`
  *
+ * A task that is started on a certain worker comes by the inbox, too: there nobody steals it.
+ *
  * Which one next: in turn, what was made here last and has not started (its maker's caches are
  * warm, and trees of tasks are run depth first), and the first of those that are ready. If those
  * that are ready had their turn less often, tasks that wait for others would pile up behind them.
@@ -28,6 +30,7 @@
 
 #include <weft/time.h>
 
+#include "park/hold.h"
 #include "task/annotate.h"
 #include "task/leaving.h"
 #include "task/share.h"
@@ -170,6 +173,8 @@ static void task_main(void *arg)
         worker->exceptions[0] = worker->exceptions[1] = NULL;
     *worker->error = 0;
     task->body(task->ctx);
+    if (task->strand.holds)
+        hold_abandon(&task->strand, 0);
     worker->ended = task;
     go_to(worker, task, next_task(worker));
     __builtin_unreachable();
@@ -294,6 +299,8 @@ static void read_inbox(struct worker *worker)
     while (first) {
         struct task *task = first;
         first = task->next;
+        if (!task->started)
+            begin(worker, task);
         ready_push(worker, task);
     }
 }
@@ -345,7 +352,7 @@ unsigned worker_run_ready(struct worker *worker, unsigned most)
         struct task *task = share_take_old(worker);
         if (!task)
             task = next_task(worker);
-        if (!task && !(task = share_take(worker, false)))
+        if (!task && !(task = share_take(worker, false)) && !(task = ready_pop(worker)))
             break;
         ran += run(worker, task, turns);
     }

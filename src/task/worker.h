@@ -4,7 +4,7 @@
  *
  *   deque   tasks that have not started, made here; other workers may steal them
  *   ready   tasks that have started here and can go on
- *   inbox   the same, put there by others
+ *   inbox   the same, put there by others; and tasks that shall start here
  *   timers  of the tasks that sleep here
  */
 #ifndef WEFT_TASK_WORKER_H

@@ -13,8 +13,8 @@ import pytest
 from conftest import PATIENCE_S, tool_path
 
 
-KINDS = ["serial", "threads", "tasks", "processes"]
-CONCURRENT = ["threads", "tasks", "processes"]
+KINDS = ["serial", "threads", "tasks", "processes", "auto"]
+CONCURRENT = ["threads", "tasks", "processes", "auto"]
 FAST = ["--backoff", "1ms"]
 
 MARK = "WEFT_TEST_FETCH"

@@ -33,10 +33,46 @@ def test_every_url_has_its_line(kind, site):
 
 def test_the_summary_tells_kind_workers_and_counts(kind, site):
     run = fetch("-k", kind, "--retries", "0", f"{site.url}page/1", f"{site.url}status/404", code=1)
-    workers = "1 worker" if kind == "serial" else "20 workers"
+    workers = {"serial": ", 1 worker", "auto": ""}.get(kind, ", 20 workers")
     last = run.stderr.splitlines()[-1]
-    assert re.fullmatch(rf"{kind}, {workers}: 1 fetched, 1 failed in [\d.]+ s \([\d.]+ URLs/s\)",
+    assert re.fullmatch(rf"{kind}{workers}: 1 fetched, 1 failed in [\d.]+ s \([\d.]+ URLs/s\)",
                         last)
+
+
+EXPLANATION = r"(\d+ % waiting: [\w/-]+|not measured yet); \d+ threads? on [\d.]+ CPUs?\b.*"
+
+
+def test_auto_is_the_default_and_says_what_it_has_seen(site):
+    run = fetch(*[f"{site.url}page/{i}?ms=20" for i in range(100)])
+    explanation, summary = run.stderr.splitlines()
+    assert re.fullmatch("auto: " + EXPLANATION, explanation)
+    assert summary.startswith("auto: 100 fetched, 0 failed in ")
+
+
+def test_auto_tells_that_fetching_is_waiting(site):
+    run = fetch("-j", "8", *[f"{site.url}page/{i}?ms=100" for i in range(100)])
+    waiting = re.match(r"auto: (\d+) % waiting: I/O-bound; ", run.stderr)
+    assert waiting and int(waiting[1]) > 50, run.stderr
+    assert "options" not in run.stderr
+
+
+def test_auto_has_more_workers_than_others_where_answers_take_long(serve):
+    site = serve("--latency", "1h")
+    with started(*[f"{site.url}page/{i}" for i in range(100)]) as process:
+        while site.stats()["in_flight"] < 40:
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_S)
+
+
+def test_auto_does_with_few_descriptors_what_others_refuse(site):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (150, 150))
+
+    urls = [f"{site.url}page/{i}?ms=20" for i in range(300)]
+    with started("-j", "4096", "--retries", "0", *urls, preexec_fn=limit) as process:
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, errors
 
 
 def test_serial_has_one_in_flight(site):
@@ -464,7 +500,7 @@ URL = "http://127.0.0.1:9/"
     (["-j", "0", URL], "-j 0: must be at least 1"),
     (["-j", "4097", URL], "-j 4097: must be at most 4096"),
     (["-j", "x", URL], "-j: 'x' is not a number"),
-    (["-k", "fibres", URL], "-k: 'fibres' is not one of serial, threads, tasks, processes"),
+    (["-k", "fibres", URL], "-k: 'fibres' is not one of auto, serial, threads, tasks, processes"),
     (["-k", "serial", "-j", "2", URL], "-j 2: -k serial fetches one at a time"),
     (["-k", "tasks", "--processes", "2", URL], "--processes 2: only with -k processes"),
     (["-k", "processes", "--processes", "0", URL], "--processes 0: must be at least 1"),
@@ -496,7 +532,7 @@ def test_wrong_usage_is_named(arguments, message):
 def test_help_has_examples_and_exit_codes():
     run = fetch("--help")
     assert run.stderr == ""
-    for text in ["Usage: weft fetch [OPTION]... [URL]...", "-k, --kind", "(default: threads)",
+    for text in ["Usage: weft fetch [OPTION]... [URL]...", "-k, --kind", "(default: auto)",
                  "--retry-after-max", "Examples:", "Exit codes: 0 all fetched, 1 some failed"]:
         assert text in run.stdout
     assert all(len(line) <= 80 for line in run.stdout.splitlines())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The tool's frame: commands, help, version and options."""
 
+import json
 import os
 import re
 import subprocess
@@ -97,3 +98,16 @@ def test_a_bad_option_is_named_with_its_value(weft, arguments, message):
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.startswith(message)
     assert run.stderr.count("\n") == 1
+
+
+def test_a_trace_that_cannot_be_written_is_wrong_usage(weft, tmp_path):
+    for path in [tmp_path / "none" / "trace.json", tmp_path]:
+        run = weft("--version", env={**os.environ, "WEFT_TRACE": str(path)})
+        assert (run.returncode, run.stdout) == (2, "")
+        assert f"WEFT_TRACE={path}: " in run.stderr
+
+
+def test_a_trace_of_the_tool_is_written(weft, tmp_path):
+    run = weft("--version", env={**os.environ, "WEFT_TRACE": str(tmp_path / "trace.json")})
+    assert run.returncode == 0
+    assert json.loads((tmp_path / "trace.json").read_text())[-1]["name"] == "end of the trace"

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * debug/writer.c: the process that writes the trace of a program.
+ *
+ * It was forked from the program before main(), and is no child of it. It alone reads the rings and
+ * writes the file, so whoever else dies, and however, the file is whole: what a thread published
+ * before it died is drained, and a span that has begun and will never end is told as unfinished.
+ *
+ *   every 100 ms, or when a ring is half full    drains all rings
+ *   every 5 ms while threads count               the same, and lets them record again (trace.c)
+ *   the program closes, or has died              drains them a last time, and ends
+ *
+ * A ring is free again when its thread has said that it ends, or its process has ended.
+ *
+ * All signals are blocked: Ctrl-C is for the program, after whose end there is still work to do.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <weft/time.h>
+
+#include "base/futex.h"
+#include "debug/events.h"
+#include "debug/opens.h"
+#include "debug/trace.h"
+
+#define PERIOD_NS (100 * WEFT_MS)
+#define TICK_NS   (5 * WEFT_MS)
+
+enum { COOL = 200 }; /* so many ticks without anything to count, and it is not hot any more */
+
+/* What was told of a ring so far. */
+struct told {
+    uint64_t calls, waits;
+    bool counting; /* the last count was not 0 */
+};
+
+/* All that the writer has; it is large, so not on its stack. */
+struct desk {
+    struct events events;
+    struct opens opens;
+    struct told told[RINGS_MAX];
+};
+
+static struct room *room;
+static struct desk *desk;
+static struct missing missing; /* of rings that have been given up */
+static int64_t counted_ns;     /* when the counts were told last */
+
+static struct author author_of(const struct ring *ring)
+{
+    return (struct author){ .process = load_relaxed(&ring->owner), /* relaxed: it is not free */
+                            .thread = ring->thread,
+                            .program = load_relaxed(&room->program_id), /* relaxed: any will do */
+                            .base_ns = room->began_ns };
+}
+
+/* ---- draining */
+
+static void take(uint32_t i, const struct author *author, const struct record *record)
+{
+    switch (record->type) {
+    case RECORD_PROCESS:
+        event_process(&desk->events, author, record->words);
+        break;
+    case RECORD_STRAND:
+        event_strand(&desk->events, author, record);
+        break;
+    case RECORD_OPEN:
+        opens_add(&desk->opens, i, record);
+        break;
+    default:
+        opens_remove(&desk->opens, i, record);
+        event_span(&desk->events, author, record, true);
+    }
+}
+
+static void drain(uint32_t i)
+{
+    struct ring *ring = &room->rings[i];
+    uint32_t tail = load_relaxed(&ring->tail), head = load_acquire(&ring->head); /* publish() */
+    struct author author = author_of(ring);
+    if (tail == head)
+        return;
+    if (head - tail > RING_RECORDS)
+        tail = head - RING_RECORDS; /* a program that goes wild has written to it */
+    for (; tail != head; tail++) {
+        struct record record = room->records[i][tail % RING_RECORDS];
+        record.words[sizeof record.words - 1] =
+            record.type < RECORD_OPEN ? '\0' : record.words[sizeof record.words - 1];
+        take(i, &author, &record);
+    }
+    store_release(&ring->tail, tail); /* pairs with the acquire in next_record() */
+    if (room->keep_all)
+        futex_wake_shared(&ring->tail, 1);
+}
+
+static void tell_counts(uint32_t i, int64_t now)
+{
+    struct ring *ring = &room->rings[i];
+    struct told *told = &desk->told[i];
+    uint64_t calls = load_relaxed(&ring->folded_calls); /* relaxed, both: counts */
+    uint64_t waits = load_relaxed(&ring->folded_waits);
+    bool counting = calls != told->calls || waits != told->waits;
+    struct author author = author_of(ring);
+    if (counting || told->counting)
+        event_folded(&desk->events, &author, now, calls - told->calls, waits - told->waits);
+    *told = (struct told){ calls, waits, counting };
+}
+
+struct end {
+    struct author author;
+    int64_t ns;
+};
+
+static void tell_unfinished(const struct record *record, void *ctx)
+{
+    const struct end *end = ctx;
+    struct record unfinished = *record;
+    unfinished.span.ended_ns = end->ns;
+    event_span(&desk->events, &end->author, &unfinished, false);
+}
+
+static void say_nothing(const struct record *record, void *ctx)
+{
+    (void)record;
+    (void)ctx;
+}
+
+/* Nobody writes to the ring any more. */
+static void give_up(uint32_t i, int64_t now)
+{
+    struct ring *ring = &room->rings[i];
+    struct end end = { author_of(ring), now };
+    drain(i);
+    tell_counts(i, now);
+    /* Where ends were lost, what looks unfinished may not be. */
+    opens_drop(&desk->opens, i, load_relaxed(&ring->lost) ? say_nothing : tell_unfinished, &end);
+    missing.folded_calls += load_relaxed(&ring->folded_calls); /* relaxed, as the others: the */
+    missing.folded_waits += load_relaxed(&ring->folded_waits); /* owner is gone */
+    missing.lost += load_relaxed(&ring->lost);
+}
+
+static void set_free(uint32_t i)
+{
+    struct ring *ring = &room->rings[i];
+    desk->told[i] = (struct told){ 0 };
+    ring->folded_calls = ring->folded_waits = ring->lost = 0;
+    ring->left = ring->head = ring->tail = 0;
+    store_release(&ring->owner, 0); /* pairs with the acquire in take_ring() */
+}
+
+static bool is_gone(const struct ring *ring)
+{
+    uint32_t owner = load_relaxed(&ring->owner); /* relaxed: it is not free */
+    return owner != load_relaxed(&room->program_id) && kill((pid_t)owner, 0) < 0 && errno == ESRCH;
+}
+
+/* Looks at all rings. */
+static void look(void)
+{
+    int64_t now = weft_now();
+    bool count = now - counted_ns >= PERIOD_NS;
+    uint32_t used = load_acquire(&room->rings_used); /* pairs with the release in take_ring() */
+    for (uint32_t i = 0; i < used; i++) {
+        struct ring *ring = &room->rings[i];
+        if (!load_acquire(&ring->owner)) /* pairs with nothing: it is about this ring's past */
+            continue;
+        bool over = load_acquire(&ring->left) || (count && is_gone(ring)); /* leave_ring() */
+        drain(i);
+        if (over) {
+            give_up(i, now);
+            set_free(i);
+        } else if (count) {
+            tell_counts(i, now);
+        }
+    }
+    if (count) {
+        output_flush(&desk->events.output);
+        counted_ns = now;
+    }
+}
+
+/* ---- the program's end */
+
+static int open_program(void)
+{
+    uint32_t program = load_relaxed(&room->program_id); /* relaxed: nothing goes with it */
+    return (int)syscall(SYS_pidfd_open, program, 0);
+}
+
+/* Whether the program has ended, or is about to; it may have become another process. */
+static bool is_over(int *program_fd, uint32_t *program)
+{
+    struct pollfd end = { .fd = *program_fd, .events = POLLIN };
+    if (load_acquire(&room->closing)) /* pairs with the release in start.c */
+        return true;
+    uint32_t now = load_relaxed(&room->program_id); /* relaxed: as in open_program() */
+    if (now != *program) {
+        close(*program_fd);
+        *program = now;
+        end.fd = *program_fd = open_program();
+    }
+    return *program_fd < 0 || poll(&end, 1, 0) > 0;
+}
+
+__attribute__((noreturn)) static void finish(void)
+{
+    struct author author = { .process = load_relaxed(&room->program_id), /* relaxed: as above */
+                             .base_ns = room->began_ns };
+    int64_t now = weft_now();
+    uint32_t used = load_acquire(&room->rings_used); /* as in look() */
+    for (uint32_t i = 0; i < used; i++)
+        if (load_acquire(&room->rings[i].owner)) /* as in look() */
+            give_up(i, now);
+    missing.homeless = load_relaxed(&room->homeless); /* relaxed: a count */
+    event_end(&desk->events, &author, now, &missing);
+    close(desk->events.output.fd);
+    store_release(&room->done, 1); /* pairs with the acquire in start.c */
+    futex_wake_shared(&room->done, 1);
+    _exit(0);
+}
+
+/* ---- the process */
+
+static void be_alone(int keep)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    setpgid(0, 0);
+    prctl(PR_SET_NAME, "weft-trace");
+    (void)!chdir("/");
+    for (int fd = 0; fd < keep; fd++)
+        close(fd);
+    (void)syscall(SYS_close_range, (unsigned)keep + 1, ~0u, 0);
+}
+
+/* Waits until the next look, or the bell. */
+static void rest(uint32_t bell, int64_t ns)
+{
+    struct futex_place place = futex_place(&room->bell, bell, true);
+    (void)futex_wait_any(&place, 1, weft_after(ns));
+}
+
+/* Ticks, if it is time. Returns how long to rest at most. */
+static int64_t tick(void)
+{
+    static int64_t last_ns;
+    static unsigned cool; /* ticks until it is not hot any more */
+    int64_t now = weft_now();
+    if (now - last_ns < TICK_NS)
+        return last_ns + TICK_NS - now;
+    last_ns = now;
+    cool -= cool > 0;
+    if (load_relaxed(&room->folding)) { /* relaxed, all: seen late, the next tick comes late */
+        store_relaxed(&room->folding, 0);
+        cool = COOL;
+    }
+    store_relaxed(&room->hot, cool > 0);
+    store_relaxed(&room->tick, room->tick + 1);
+    return cool ? TICK_NS : PERIOD_NS;
+}
+
+void writer_run(struct room *shared, const struct trace_file *file)
+{
+    room = shared;
+    be_alone(file->fd);
+    desk = mmap(NULL, sizeof *desk, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint32_t program = load_relaxed(&room->program_id); /* relaxed: set before the fork */
+    int program_fd = open_program();
+    if (desk == MAP_FAILED || program_fd < 0)
+        _exit(1);
+    output_init(&desk->events.output, file->fd, file->bytes_max);
+    store_release(&room->ready, 1); /* pairs with the acquire in start.c */
+    futex_wake_shared(&room->ready, 1);
+    for (;;) {
+        uint32_t bell = load_acquire(&room->bell); /* pairs with the release in room_ring() */
+        bool over = is_over(&program_fd, &program);
+        look();
+        if (over)
+            finish();
+        rest(bell, tick());
+    }
+}
