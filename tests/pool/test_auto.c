@@ -20,6 +20,7 @@
 
 #include <weft/barrier.h>
 #include <weft/event.h>
+#include <weft/gil.h>
 #include <weft/group.h>
 #include <weft/pool.h>
 
@@ -539,6 +540,35 @@ static int fight(weft_call *call)
     struct strand *self = strand_self();
     __atomic_fetch_add(&self->gil_wait_ns, (uint64_t)(weft_now() - before), __ATOMIC_RELAXED);
     return 0;
+}
+
+static weft_gil gil = WEFT_GIL_INIT;
+
+/* Computes for a moment under a GIL, as an interpreter does. */
+static int interpret(weft_call *call)
+{
+    (void)call;
+    int rc = weft_gil_enter(&gil, WEFT_FOREVER);
+    for (int i = 0; rc == 0 && i < 20; i++) {
+        burn(WEFT_MS / 10);
+        rc = weft_gil_check(&gil);
+    }
+    return rc < 0 ? rc : weft_gil_leave(&gil);
+}
+
+TEST(interpreters_of_one_gil_get_a_process_each)
+{
+    if (base_cpus() < 2)
+        SKIP("with one CPU processes are of no use to them");
+    kinds_prepare(WEFT_PROCESSES);
+    weft_pool *pool = open_auto((weft_options){ .backlog_max = 50 });
+    while (!number_of(pool, "process"))
+        submit_all(pool, interpret, 10);
+    EXPECT_HAS(explain(pool), "calls fight over a GIL; ");
+    weft_future *f = submit(pool, interpret, 0);
+    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
+    weft_future_close(f);
+    weft_pool_close(pool);
 }
 
 /* A pool whose calls have moved to processes. */
