@@ -577,6 +577,7 @@ static weft_pool *moved_pool(weft_options options)
     if (base_cpus() < 2)
         SKIP("with one CPU processes are of no use to them");
     kinds_prepare(WEFT_PROCESSES);
+    options.backlog_max = 50;
     weft_pool *pool = open_auto(options);
     while (!says(pool, "calls fight over a GIL; ") || !number_of(pool, "process"))
         submit_all(pool, fight, 10);
@@ -603,15 +604,15 @@ TEST(what_a_process_could_not_see_goes_on_in_threads)
 TEST(a_call_that_has_moved_can_be_cancelled)
 {
     weft_pool *pool = moved_pool((weft_options){ .grace_ns = WEFT_MS });
-    weft_future *runs[64];
-    for (int i = 0; i < 64; i++)
+    weft_future *runs[32];
+    for (int i = 0; i < 32; i++)
         runs[i] = submit(pool, compute_for_ever, 0);
     weft_future *waits = submit(pool, square, 1);
     weft_future_cancel(waits);
     expect_cancelled(waits);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < 32; i++)
         weft_future_cancel(runs[i]);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < 32; i++)
         expect_cancelled(runs[i]);
     expect_square(submit(pool, square, 2), 2);
     weft_pool_close(pool);
@@ -620,11 +621,11 @@ TEST(a_call_that_has_moved_can_be_cancelled)
 TEST(a_pool_that_has_moved_can_be_terminated)
 {
     weft_pool *pool = moved_pool((weft_options){ .grace_ns = WEFT_MS });
-    weft_future *futures[64];
-    for (int i = 0; i < 64; i++)
+    weft_future *futures[32];
+    for (int i = 0; i < 32; i++)
         futures[i] = submit(pool, compute_for_ever, 0);
     weft_pool_terminate(pool);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < 32; i++)
         expect_cancelled(futures[i]);
     weft_pool_close(pool);
 }
@@ -659,7 +660,7 @@ TEST(calls_that_cannot_move_say_why)
 {
     if (base_cpus() < 2)
         SKIP("with one CPU processes are of no use to them");
-    weft_pool *pool = open_auto((weft_options){ 0 });
+    weft_pool *pool = open_auto((weft_options){ .backlog_max = 50 });
     while (!says(pool, "calls fight over a GIL; "))
         submit_all(pool, fight, 10);
     EXPECT_HAS(explain(pool), ": no processes, as weft_init() was not called");
