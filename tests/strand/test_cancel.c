@@ -133,6 +133,7 @@ static void poll_in_a_hook(size_t index)
     EXPECT_EQ(weft_on_cancel_enter(&inner, count_call, &calls), 0);
     atomic_store(&step, 1);
     UNTIL(atomic_load(&calls) == 2);
+    UNTIL(atomic_load(&step) == 2); /* the second request must not come after the uncancel below */
     EXPECT_TRUE(weft_cancelled());
     weft_on_cancel_leave(&inner);
     weft_on_cancel_leave(&outer);
@@ -150,6 +151,7 @@ TEST(it_calls_every_hook_once)
     UNTIL(atomic_load(&step) == 1);
     strands_cancel(strand, 0);
     strands_cancel(strand, 0);
+    atomic_store(&step, 2);
     strands_join(strand);
     EXPECT_EQ(atomic_load(&calls), 2);
 }

@@ -180,8 +180,10 @@ static void kill_at_random(size_t index)
         }
         for (volatile uint64_t i = dice_below(&dice, 100000); i > 0; i--)
             ;
-        if (!kill_worker(pid))
+        if (!kill_worker(pid)) {
+            strands_yield(); /* as a task it could keep whoever lets new workers begin from running */
             continue;
+        }
         killed[kills] = pid;
         kills++;
     }
