@@ -181,7 +181,7 @@ static void kill_at_random(size_t index)
         for (volatile uint64_t i = dice_below(&dice, 100000); i > 0; i--)
             ;
         if (!kill_worker(pid)) {
-            strands_yield(); /* as a task it could keep whoever lets new workers begin from running */
+            strands_yield(); /* a task must let those behind it run, who let workers begin */
             continue;
         }
         killed[kills] = pid;
