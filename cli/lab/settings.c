@@ -148,21 +148,10 @@ static bool parse_workers(const struct options *options, struct lab_settings *s,
     return true;
 }
 
-/* Operands are a command, and only behind "--": a word too many is an error, not a program. */
+/* Operands are a command. */
 static bool take_operands(const struct options *options, struct lab_settings *s, char **argv,
                           int argc, int first)
 {
-    bool announced = strcmp(argv[first - 1], "--") == 0;
-
-    if (first < argc && !announced) {
-        options_complain(options, "unexpected argument '%s'; a command comes after --",
-                         argv[first]);
-        return false;
-    }
-    if (first == argc && announced) {
-        options_complain(options, "no command after --");
-        return false;
-    }
     if (first == argc && s->input != NULL) {
         options_complain(options, "-i %s: needs a command, after --", s->input);
         return false;
@@ -271,6 +260,7 @@ enum options_result lab_settings_parse(int argc, char **argv, struct lab_setting
         .more = more,
         .specs = specs,
         .count = sizeof specs / sizeof specs[0],
+        .behind_dashes = "command", /* a word too many is an error, not a program */
     };
     int first;
 

@@ -274,6 +274,9 @@ def test_a_command_that_cannot_be_started_is_named(lab, command, message):
     (["-n", "0", "--", "true"], "weft lab: -n 0: must be at least 1"),
     (["--loads", "cpu", "--", "true"], "weft lab: --loads: not with a command"),
     (["--html", "x.html", "--", "true"], "weft lab: --html: not with a command"),
+    (["cpu", "--", "true"], "weft lab: unexpected argument 'cpu'; a command comes after --"),
+    (["-j", "1", "cpu", "--", "true"], "weft lab: unexpected argument 'cpu'; a command comes after"),
+    (["-i", "--", "true"], "weft lab: unexpected argument 'true'; a command comes after --"),
     (["-0"], "weft lab: -0: needs a command, after --"),
     (["-o", "x"], "weft lab: -o: needs a command, after --"),
 ])
