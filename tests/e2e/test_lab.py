@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """weft lab from end to end, with a short budget: what is there, and not how fast it is."""
 
+import errno
 import json
 import os
+import pathlib
 import pty
 import re
 import signal
@@ -160,6 +162,46 @@ def test_the_machine_is_told(results):
     assert machine["memory_bytes"] > 0
     assert results["interrupted"] is False
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", results["date"])
+
+
+def remove(group):
+    """The last of its processes may still be about to end."""
+    while True:
+        try:
+            return group.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+
+
+@pytest.fixture
+def half_a_cpu():
+    """A cgroup that may use half a CPU: the file that takes its processes."""
+    for top, limits in [("/sys/fs/cgroup/cpu", [("cpu.cfs_period_us", "100000"),
+                                                ("cpu.cfs_quota_us", "50000")]),
+                        ("/sys/fs/cgroup", [("cpu.max", "50000 100000")])]:
+        group = pathlib.Path(top, f"weft-test-lab-{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            for name, limit in limits:
+                (group / name).write_text(limit)
+            yield group / "cgroup.procs"
+            return
+        except OSError:
+            continue
+        finally:
+            remove(group)
+    pytest.skip("no cgroup can be made here")
+
+
+def test_a_quota_is_seen_and_named(half_a_cpu):
+    run = lab(*QUICK, "--json", "-", preexec_fn=lambda: half_a_cpu.write_text(str(os.getpid())))
+    found = json.loads(run.stdout)
+    assert found["machine"]["quota"] == 0.5
+    assert "the quota's 0.5 CPUs" in found["verdicts"][0]["text"]
 
 
 def test_json_on_stdout_is_all_that_is_there():
