@@ -10,6 +10,7 @@
  *   table.c         all of it as text             results_json.c  as JSON
  *   page.c          as an HTML page               progress.c      the line that says how far it is
  *   strand.c        what measures, ended by Ctrl-C
+ *   output.c        the end of what is written
  *   command_run.c   the same about the user's own command */
 #include "command.h"
 
@@ -17,6 +18,7 @@
 #include "fetch/descriptors.h"
 #include "fetch/interrupt.h"
 #include "machine.h"
+#include "output.h"
 #include "page.h"
 #include "race.h"
 #include "results_json.h"
@@ -127,20 +129,12 @@ static int write_json(const struct lab_results *results, const char *path)
     FILE *file = fopen(path, "we");
     int rc = file == NULL ? -errno : lab_json_write(results, file);
 
-    if (file != NULL && fclose(file) != 0 && rc == 0)
-        rc = -errno;
-    if (rc < 0)
-        fprintf(stderr, "weft lab: --json %s: %s\n", path, strerror(-rc));
-    return rc;
+    return output_end_file(file, "--json", path, rc);
 }
 
 static int write_page(const struct lab_results *results, const char *path)
 {
-    int rc = lab_page_write(results, path);
-
-    if (rc < 0)
-        fprintf(stderr, "weft lab: --html %s: %s\n", path, strerror(-rc));
-    return rc;
+    return output_end_file(NULL, "--html", path, lab_page_write(results, path));
 }
 
 /* What is for standard output: the table, or the JSON instead of it. */
@@ -153,11 +147,7 @@ static int write_stdout(const struct lab *lab)
         rc = lab_json_write(&lab->results, stdout);
     else
         lab_table_print(stdout, &lab->results);
-    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-        rc = errno != 0 ? -errno : -EIO;
-    if (rc < 0 && errno != EPIPE) /* `| head` has seen enough */
-        fprintf(stderr, "weft lab: standard output: %s\n", strerror(-rc));
-    return rc;
+    return output_end_stdout(rc);
 }
 
 /* Shows everything that it can, whatever of it fails. */

@@ -247,16 +247,33 @@ def test_a_wrong_argument_is_named(arguments, message):
     assert run.stderr.count("\n") == 1
 
 
-def test_a_full_disk_is_told():
+COMMAND = ["--time", "500ms", "-j", "1", "--", "true"]
+
+
+@pytest.mark.parametrize("arguments", [QUICK, [*QUICK, "--json", "-"], COMMAND,
+                                       ["--json", "-", *COMMAND], ["--json", "-", *COMMAND[:-1],
+                                                                   "false"]])
+def test_a_full_disk_is_told(arguments):
     with open("/dev/full", "w", encoding="ascii") as full:
-        run = subprocess.run([tool_path(), "lab", *QUICK], stdin=subprocess.DEVNULL, stdout=full,
-                             stderr=subprocess.PIPE, text=True, timeout=SLOW * PATIENCE_S)
+        run = subprocess.run([tool_path(), "lab", *arguments], stdin=subprocess.DEVNULL,
+                             stdout=full, stderr=subprocess.PIPE, text=True,
+                             timeout=SLOW * PATIENCE_S)
     assert (run.returncode, run.stderr) == (
         1, "weft lab: standard output: No space left on device\n")
 
 
-def test_a_table_that_nobody_reads_ends_quietly():
-    with started(words=[tool_path(), "lab", *QUICK]) as process:
+@pytest.mark.parametrize("arguments, name", [(QUICK, "--json"), (COMMAND, "--json"),
+                                             (QUICK, "--html")])
+def test_a_file_that_is_full_is_told(arguments, name):
+    run = lab(name, "/dev/full", *arguments, code=1)
+    assert run.stderr == f"weft lab: {name} /dev/full: No space left on device\n"
+    assert run.stdout != ""
+
+
+@pytest.mark.parametrize("arguments", [QUICK, [*QUICK, "--json", "-"], COMMAND,
+                                       ["--json", "-", *COMMAND]])
+def test_a_table_that_nobody_reads_ends_quietly(arguments):
+    with started(words=[tool_path(), "lab", *arguments]) as process:
         process.stdout.close()
         process.stdout = None
         _, errors = process.communicate(timeout=SLOW * PATIENCE_S)
