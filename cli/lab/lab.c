@@ -55,6 +55,7 @@ static void begin(struct lab *lab, const struct lab_settings *settings)
     lab->settings = settings;
     lab->started_ns = weft_now();
     lab->results.version = WEFT_TOOL_VERSION;
+    lab->results.others = -1; /* until something has been measured */
     lab->bench.workers_max = settings->workers[settings->worker_count - 1];
     if (gmtime_r(&now, &utc) != NULL)
         strftime(lab->results.date, sizeof lab->results.date, "%Y-%m-%dT%H:%M:%SZ", &utc);

@@ -300,7 +300,6 @@ static struct lab_row row_of(struct config *config)
 
 static int make_rows(struct survey *survey, struct lab_results *results)
 {
-    results->others = -1;
     if (survey->seconds > 0 && machine_busy_s() >= 0)
         results->others = fmax(survey->others_s / survey->seconds, 0);
     results->rows = calloc(survey->count > 0 ? survey->count : 1, sizeof *results->rows);

@@ -310,6 +310,18 @@ def test_a_lab_that_is_ended_leaves_nothing_running(number):
         assert "interrupted" in out
 
 
+def test_what_was_not_measured_is_not_known():
+    with started(words=[tool_path(), "lab", "--time", "1h", "--json", "-"]) as process:
+        while len(started_processes(process)) < 2:  # the zygote, the site: no figure yet
+            pass
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=SLOW * PATIENCE_S)
+    found = json.loads(out)
+    assert found["interrupted"] is True
+    assert found["rows"] == found["verdicts"] == []
+    assert found["others"] is None
+
+
 def test_ctrl_c_at_a_terminal_shows_what_there_is():
     pid, terminal = pty.fork()
     if pid == 0:
