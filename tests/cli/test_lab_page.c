@@ -192,7 +192,8 @@ TEST(one_row_is_enough)
     char *text = page_of(&results);
     EXPECT_HAS(text, ">4 threads win.</p>");
     EXPECT_HAS(text, "<td>100</td><td>–</td>");
-    EXPECT_HAS(text, "one run");
+    EXPECT_HAS(text, "<td class=\"soft\">one run</td>");
+    EXPECT_HAS(text, "<title>threads, 4 workers: 100 calls a second (one run)</title>");
     EXPECT_EQ(count(text, "nan") + count(text, "inf%"), 0);
     free(text);
 }
