@@ -250,11 +250,13 @@ TEST(auto_wins_only_if_nothing_simpler_is_as_good)
 
     add(&rows, LAB_CHANGING, WEFT_SERIAL, 1, false, 38, 0.1);
     add(&rows, LAB_CHANGING, WEFT_THREADS, 16, false, 400, 0.9);
-    add(&rows, LAB_CHANGING, WEFT_AUTO, 40, false, 600, 1.2);
+    struct lab_row *row = add(&rows, LAB_CHANGING, WEFT_AUTO, 40, false, 600, 1.2);
+    snprintf(row->explain, sizeof row->explain, "55 %% waiting: mixed; 40 threads on 2 CPUs");
     const char *text = judge(&rows, &two_cpus);
     EXPECT_EQ(winner(&rows)->kind, WEFT_AUTO);
     EXPECT_HAS(text, "Changing: auto wins: 600 calls/s, 16 x serial.");
     EXPECT_HAS(text, "First the calls wait and want many workers");
+    EXPECT_HAS(text, "Auto saw: 55 % waiting: mixed; 40 threads on 2 CPUs.");
 }
 
 TEST(an_uncertain_winner_says_so)
@@ -266,6 +268,9 @@ TEST(an_uncertain_winner_says_so)
     row->high = 1100;
     row->tight = false;
     EXPECT_HAS(judge(&rows, &two_cpus), "2 threads win: 1,000 calls/s (give or take 20 %).");
+    row->runs = 1;
+    row->low = row->high = row->rate;
+    EXPECT_HAS(judge(&rows, &two_cpus), "2 threads win: 1,000 calls/s (a single run).");
 }
 
 TEST(each_load_that_has_rows_has_a_verdict)
