@@ -60,7 +60,7 @@ static void begin(struct lab *lab, const struct lab_settings *settings)
     if (gmtime_r(&now, &utc) != NULL)
         strftime(lab->results.date, sizeof lab->results.date, "%Y-%m-%dT%H:%M:%SZ", &utc);
     machine_read(&lab->results.machine);
-    progress_init(&lab->progress, settings->quiet, lab->started_ns + settings->time_ns);
+    progress_init(&lab->progress, settings->quiet, 0); /* the first round is not limited */
 }
 
 static int prepare(struct lab *lab)

@@ -328,8 +328,10 @@ int lab_survey(const struct lab_settings *settings, const struct lab_bench *benc
 
     if (rc == 0) {
         plan(&survey, weft_left(deadline));
-        while ((rc = one_round(&survey)) > 0 && !is_over(&survey))
+        while ((rc = one_round(&survey)) > 0 && !is_over(&survey)) {
             survey.round++;
+            progress->end_ns = weft_now() + weft_left(deadline); /* all others are limited */
+        }
         int made = make_rows(&survey, results);
         rc = rc < 0 ? rc : made;
     }
