@@ -170,15 +170,17 @@ static int run(const struct lab_settings *settings)
 
     begin(&lab, settings);
     int rc = measure_all(&lab);
-    if (rc < 0 && !lab.results.interrupted) {
+    bool failed = rc < 0 && !lab.results.interrupted;
+    if ((!failed || lab.results.row_count > 0) && show(&lab) < 0)
+        code = EXIT_FAILED;
+    if (code == EXIT_OK && lab.results.interrupted) {
+        fprintf(stderr, "Interrupted\n");
+        code = EXIT_INTERRUPTED;
+    }
+    if (failed) {
         fprintf(stderr, "weft lab: %s\n",
                 lab.trouble.text[0] != '\0' ? lab.trouble.text : weft_strerror(rc));
         code = EXIT_FAILED;
-    } else if (show(&lab) < 0) {
-        code = EXIT_FAILED;
-    } else if (lab.results.interrupted) {
-        fprintf(stderr, "Interrupted\n");
-        code = EXIT_INTERRUPTED;
     }
     lab_results_release(&lab.results);
     return code;

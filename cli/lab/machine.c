@@ -6,6 +6,7 @@
  * has a mount for each controller. What is not there is no limit. Sources: cgroups(7), proc(5). */
 #include "machine.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <sched.h>
@@ -201,4 +202,9 @@ double machine_busy_s(void)
 double machine_cpus(const struct lab_machine *machine)
 {
     return machine->quota > 0 ? fmin(machine->quota, machine->cpus) : machine->cpus;
+}
+
+bool machine_is_full(int error)
+{
+    return error == -EAGAIN || error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """weft lab from end to end, with a short budget: what is there, and not how fast it is."""
 
+import contextlib
 import errno
 import json
 import os
@@ -177,34 +178,54 @@ def remove(group):
                 raise
 
 
-@pytest.fixture
-def half_a_cpu():
-    """A cgroup that may use half a CPU: the file that takes its processes."""
-    for top, limits in [("/sys/fs/cgroup/cpu", [("cpu.cfs_period_us", "100000"),
-                                                ("cpu.cfs_quota_us", "50000")]),
-                        ("/sys/fs/cgroup", [("cpu.max", "50000 100000")])]:
+@contextlib.contextmanager
+def cgroup(*choices):
+    """A cgroup with the limits of the first choice that can be made here: the file that takes its
+    processes. A choice is a directory, of a controller or of all of them, and what is written."""
+    for top, limits in choices:
         group = pathlib.Path(top, f"weft-test-lab-{os.getpid()}")
         try:
             group.mkdir()
         except OSError:
             continue
         try:
-            for name, limit in limits:
-                (group / name).write_text(limit)
+            try:
+                for name, limit in limits.items():
+                    (group / name).write_text(limit)
+            except OSError:
+                continue
             yield group / "cgroup.procs"
             return
-        except OSError:
-            continue
         finally:
             remove(group)
-    pytest.skip("no cgroup can be made here")
+    pytest.skip("no such cgroup can be made here")
 
 
-def test_a_quota_is_seen_and_named(half_a_cpu):
-    run = lab(*QUICK, "--json", "-", preexec_fn=lambda: half_a_cpu.write_text(str(os.getpid())))
+def enter(processes):
+    return lambda: processes.write_text(str(os.getpid()))
+
+
+def test_a_quota_is_seen_and_named():
+    with cgroup(("/sys/fs/cgroup/cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "50000"}),
+                ("/sys/fs/cgroup", {"cpu.max": "50000 100000"})) as processes:
+        run = lab(*QUICK, "--json", "-", preexec_fn=enter(processes))
     found = json.loads(run.stdout)
     assert found["machine"]["quota"] == 0.5
     assert "the quota's 0.5 CPUs" in found["verdicts"][0]["text"]
+
+
+def test_what_the_system_has_no_room_for_is_left_out_and_named():
+    with cgroup(("/sys/fs/cgroup/pids", {"pids.max": "50"}),
+                ("/sys/fs/cgroup", {"pids.max": "50"})) as processes:
+        run = lab("--time", "1ms", "--loads", "io,cpu", "--kinds", "serial,threads", "--gil",
+                  "without", "--workers", "2,64", "--json", "-", code=1,
+                  preexec_fn=enter(processes))
+    assert run.stderr == ("weft lab: I/O-bound, threads, 64 workers: Resource temporarily "
+                          "unavailable\n")
+    found = json.loads(run.stdout)
+    assert [(row["load"], row["kind"], row["workers"]) for row in found["rows"]] == [
+        (load, kind, workers) for load in ["io", "cpu"]
+        for kind, workers in [("serial", 1), ("threads", 2)]]
 
 
 def test_json_on_stdout_is_all_that_is_there():
