@@ -252,6 +252,47 @@ TEST(a_link_stays_and_what_it_names_is_replaced)
     leave_place();
 }
 
+TEST(a_page_that_replaces_another_is_as_private)
+{
+    struct lab_results results = { .version = "0", .others = -1 };
+    struct stat status;
+
+    make_place();
+    EXPECT_EQ(lab_page_write(&results, place.page), 0);
+    EXPECT_EQ(chmod(place.page, 0600), 0);
+    EXPECT_EQ(lab_page_write(&results, place.page), 0);
+    EXPECT_EQ(stat(place.page, &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600);
+    leave_place();
+}
+
+/* That it can be written to is what has been looked at before a minute of measuring. */
+TEST(where_the_directory_takes_no_new_file_the_old_one_is_written_to)
+{
+    struct lab_results results = { .version = "0.0.other", .others = -1 };
+    bool root = geteuid() == 0;
+    struct stat status;
+
+    make_place();
+    fclose(fopen(place.page, "we"));
+    EXPECT_EQ(chmod(place.page, 0666), 0);
+    EXPECT_EQ(chmod(place.directory, 0555), 0);
+    EXPECT_TRUE(!root || seteuid(65534) == 0);
+    bool seen = stat(place.page, &status) == 0;
+    int rc = lab_page_write(&results, place.page);
+    EXPECT_TRUE(!root || seteuid(0) == 0);
+    EXPECT_EQ(chmod(place.directory, 0755), 0);
+    if (!seen) {
+        leave_place();
+        SKIP("nobody may not look into the directory for temporary files");
+    }
+    EXPECT_EQ(rc, 0);
+    char *text = read_file(place.page);
+    EXPECT_HAS(text, "0.0.other");
+    free(text);
+    leave_place();
+}
+
 TEST(what_cannot_be_written_is_an_error)
 {
     struct lab_results results = { .version = "0", .others = -1 };
