@@ -346,6 +346,25 @@ def test_what_was_not_measured_is_not_known():
     assert found["others"] is None
 
 
+@pytest.mark.parametrize("arguments", [QUICK, COMMAND])
+def test_one_that_waits_for_somebody_to_read_can_be_ended(arguments, tmp_path):
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x")
+    os.set_blocking(writer, True)
+    file = tmp_path / "lab.json"
+    with started(words=[tool_path(), "lab", "--json", str(file), *arguments],
+                 stdout=writer) as process:
+        os.close(writer)
+        while not file.exists() or not file.read_text().endswith("}\n"):
+            pass  # it is the first to be written
+        process.terminate()
+        process.wait(timeout=SLOW * PATIENCE_S)
+    os.close(reader)
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_ctrl_c_at_a_terminal_shows_what_there_is():
     pid, terminal = pty.fork()
     if pid == 0:
