@@ -286,7 +286,7 @@ static void say_gil(struct lab_text *text, const struct view *without, const str
             say_reached(text, processes, serial);
         }
         lab_say(text, ".");
-    } else if (free_threads != NULL) {
+    } else if (free_threads != NULL && !lab_rows_differ(threads, free_threads)) {
         lab_say(text, " A GIL changes nothing for threads (");
         say_rate(text, threads);
         lab_say(text, ")%s.", threads->load == LAB_IO ? ": who waits gives it up" : "");

@@ -198,6 +198,32 @@ TEST(one_row_is_enough)
     free(text);
 }
 
+/* One after the other, each on a CPU of its own, as beside other programs. */
+TEST(workers_that_did_not_take_turns_are_not_said_to)
+{
+    struct lab_span spans[] = { { 0, 0, 0, 50, false }, { 1, 1, 50, 100, false } };
+    struct lab_timeline timeline = { .title = "2 threads",
+                                     .load = LAB_CPU,
+                                     .kind = WEFT_THREADS,
+                                     .workers = 2,
+                                     .cpus = 2,
+                                     .wall_ns = 100,
+                                     .spans = spans,
+                                     .span_count = 2 };
+    struct lab_results results = {
+        .version = "0", .timelines = &timeline, .timeline_count = 1, .others = -1
+    };
+    char *text = page_of(&results);
+
+    EXPECT_HAS(text, "No block lies above another.");
+    EXPECT_EQ(count(text, "0 times") + count(text, "concurrency without"), 0);
+    free(text);
+    spans[1].cpu = 0;
+    text = page_of(&results);
+    EXPECT_HAS(text, "No block lies above another: the workers take turns, 1 time.");
+    free(text);
+}
+
 TEST(the_size_does_not_follow_the_number_of_spans)
 {
     struct lab_results results = lab_sample();

@@ -118,6 +118,16 @@ TEST(a_gil_is_no_matter_to_those_who_wait)
                                         "waits gives it up.");
 }
 
+/* Other programs came and went. */
+TEST(threads_that_a_gil_seems_to_speed_up_are_not_said_to_be_as_fast)
+{
+    struct rows rows = { .count = 0 };
+
+    add(&rows, LAB_CPU, WEFT_THREADS, 2, false, 209, 0.4);
+    add(&rows, LAB_CPU, WEFT_THREADS, 2, true, 504, 1);
+    EXPECT_TRUE(strstr(judge(&rows, &two_cpus), "changes nothing") == NULL);
+}
+
 TEST(with_the_gil_alone_processes_win_what_computes)
 {
     struct rows rows = { .count = 0 };
