@@ -154,7 +154,7 @@ static void draw_y(FILE *to, const struct plot *plot)
         double y = y_of(plot, ticks[i]);
         html(to, "<line class=\"grid\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", y, y);
         html(to, "<text x=\"-8\" y=\"%.1f\" dy=\".35em\" text-anchor=\"end\">", y);
-        if (ticks[i] >= 1)
+        if (ticks[i] >= 1000)
             html(to, "%s</text>\n", html_count(number, (unsigned long long)(ticks[i] + 0.5)));
         else
             html(to, "%g</text>\n", ticks[i]);

@@ -196,6 +196,12 @@ TEST(one_row_is_enough)
     EXPECT_HAS(text, "<title>threads, 4 workers: 100 calls a second (one run)</title>");
     EXPECT_EQ(count(text, "nan") + count(text, "inf%"), 0);
     free(text);
+    row.rate = row.low = row.high = 2.2;
+    text = page_of(&results);
+    EXPECT_HAS(text, ">1</text>");
+    EXPECT_HAS(text, ">1.5</text>");
+    EXPECT_EQ(count(text, ">2</text>"), 1);
+    free(text);
 }
 
 /* One after the other, each on a CPU of its own, as beside other programs. */
