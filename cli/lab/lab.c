@@ -95,7 +95,7 @@ static int measure(weft_call *call)
 
     if (rc == 0) {
         progress_show(&lab->progress, "a data race");
-        rc = lab_race_run(racers(lab), &lab->results.race);
+        rc = lab_race_run(racers(lab), lab->results.machine.cpus, &lab->results.race);
     }
     if (rc == 0) {
         progress_show(&lab->progress, "recording timelines");
