@@ -235,6 +235,16 @@ def test_json_on_stdout_is_all_that_is_there():
         ("cpu", "serial", False), ("cpu", "serial", True)]
 
 
+def test_json_may_go_to_who_reads_a_fifo(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with started(words=[tool_path(), "lab", *QUICK, "--json", str(fifo)]) as process:
+        found = json.loads(fifo.read_text(encoding="utf-8"))
+        process.communicate(timeout=SLOW * PATIENCE_S)
+    assert process.returncode == 0
+    assert [row["load"] for row in found["rows"]] == ["cpu", "cpu"]
+
+
 def test_only_what_was_asked_for_is_measured():
     run = lab("--time", "1s", "--workers", "3", "--loads", "cpu,io", "--kinds", "tasks", "--gil",
               "with", "--json", "-")
