@@ -24,7 +24,7 @@ enum { LONG_CODE = 256, HELP_CODE = 'h' };
 struct parser {
     const struct options *options;
     struct option longs[OPTIONS_MAX + 2];
-    char shorts[2 * OPTIONS_MAX + 4];
+    char shorts[2 * OPTIONS_MAX + 5];
 };
 
 static void build(struct parser *parser, const struct options *options)
@@ -33,7 +33,9 @@ static void build(struct parser *parser, const struct options *options)
 
     memset(parser, 0, sizeof *parser);
     parser->options = options;
-    *letter++ = ':'; /* tells a missing value from an unknown option */
+    if (options->behind_dashes != NULL)
+        *letter++ = '+'; /* ends at the first operand, and leaves all where it is */
+    *letter++ = ':';     /* tells a missing value from an unknown option */
     *letter++ = HELP_CODE;
     for (size_t i = 0; i < options->count; i++) {
         const struct option_spec *spec = &options->specs[i];
@@ -232,10 +234,29 @@ static bool asks_for_help(const struct parser *parser, int argc, char **argv)
     return false;
 }
 
+/* A "--" that is the value of an option (`-o -- word`) announces nothing: at the end getopt_long
+ * moves on only past one that does. */
+static bool operands_are_right(const struct options *options, int argc, char **argv, int end)
+{
+    bool announced = optind > end;
+
+    if (options->behind_dashes == NULL)
+        return true;
+    if (optind < argc && !announced)
+        options_complain(options, "unexpected argument '%s'; a %s comes after --", argv[optind],
+                         options->behind_dashes);
+    else if (optind == argc && announced)
+        options_complain(options, "no %s after --", options->behind_dashes);
+    else
+        return true;
+    return false;
+}
+
 enum options_result options_parse(const struct options *options, int argc, char **argv,
                                   int *ret_first)
 {
     struct parser parser;
+    int end = 1; /* behind the last option */
     int code;
 
     build(&parser, options);
@@ -251,7 +272,10 @@ enum options_result options_parse(const struct options *options, int argc, char 
         }
         if (set(options, code, optarg) < 0)
             return OPTIONS_WRONG;
+        end = optind;
     }
+    if (!operands_are_right(options, argc, argv, end))
+        return OPTIONS_WRONG;
     *ret_first = optind;
     return OPTIONS_RUN;
 }

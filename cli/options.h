@@ -27,7 +27,8 @@
  *     }
  *     for (int i = first; i < argc; i++) ...   the operands
  *
- * -h and --help are added to every table. Options and operands may be mixed; "--" ends the options.
+ * -h and --help are added to every table. Options and operands may be mixed, unless the table says
+ * otherwise; "--" ends the options.
  * The help shows the default, which is what the setting holds when parsing starts.
  * Not for several threads at once: getopt_long keeps its state in globals. */
 #ifndef CLI_OPTIONS_H
@@ -82,6 +83,10 @@ struct options {
     const char *more;     /* printed as it is after the options; NULL: nothing */
     const struct option_spec *specs;
     size_t count; /* at most OPTIONS_MAX */
+    /* What the operands are, "command", if they may only stand behind a "--", where there must be
+     * one then: they are for somebody else, and none is taken by mistake. NULL: they may stand
+     * anywhere. */
+    const char *behind_dashes;
 };
 
 #define OPTIONS_MAX 64
@@ -92,8 +97,8 @@ enum options_result {
     OPTIONS_WRONG,  /* stderr names the option and the bad value; settings are unspecified */
 };
 
-/* Reorders argv so that operands come last. argv[0] is the command's own name and is skipped.
- * *ret_first is written for OPTIONS_RUN only. */
+/* Reorders argv so that operands come last (not if behind_dashes is set). argv[0] is the command's
+ * own name and is skipped. *ret_first is written for OPTIONS_RUN only. */
 enum options_result options_parse(const struct options *options, int argc, char **argv,
                                   int *ret_first);
 

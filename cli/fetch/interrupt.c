@@ -12,6 +12,8 @@
 
 struct interrupts interrupts = { WEFT_EVENT_INIT, WEFT_EVENT_INIT };
 
+static sigset_t mask_before;
+
 int interrupts_open(void)
 {
     sigset_t set;
@@ -24,7 +26,7 @@ int interrupts_open(void)
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return -errno;
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    sigprocmask(SIG_BLOCK, &set, &mask_before);
     return fd;
 }
 
@@ -37,4 +39,11 @@ void interrupts_read(int fd)
             weft_event_set(&interrupts.stop);
         weft_event_set(&interrupts.finish);
     }
+}
+
+void interrupts_close(int fd)
+{
+    interrupts_read(fd);
+    close(fd);
+    sigprocmask(SIG_SETMASK, &mask_before, NULL);
 }

@@ -20,4 +20,8 @@ int interrupts_open(void);
 /* Reads the signals that have come and sets the events. */
 void interrupts_read(int fd);
 
+/* Reads those that have come, and from now on they do again what they did before. While there is
+ * one thread that they could come to. */
+void interrupts_close(int fd);
+
 #endif

@@ -3,35 +3,9 @@
  * known is null. */
 #include "command_print.h"
 
-#include <errno.h>
-#include <jansson.h>
+#include "json_out.h"
+
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* JSON is UTF-8; words and what programs say need not be. Then all bytes beyond ASCII become "?".
- */
-static json_t *text(const char *bytes)
-{
-    json_t *value = json_string(bytes);
-
-    if (value != NULL)
-        return value;
-    char *plain = strdup(bytes);
-    if (plain == NULL)
-        return json_null();
-    for (char *c = plain; *c != '\0'; c++)
-        if ((unsigned char)*c >= 0x80)
-            *c = '?';
-    value = json_string(plain);
-    free(plain);
-    return value;
-}
-
-static json_t *text_or_null(const char *bytes)
-{
-    return bytes != NULL && bytes[0] != '\0' ? text(bytes) : json_null();
-}
 
 static json_t *real(double value)
 {
@@ -43,7 +17,7 @@ static json_t *command_of(char *const *words)
     json_t *array = json_array();
 
     for (size_t i = 0; words[i] != NULL; i++)
-        json_array_append_new(array, text(words[i]));
+        json_array_append_new(array, json_out_text(words[i]));
     return array;
 }
 
@@ -92,7 +66,7 @@ static json_t *verdict_of(const struct command_report *report)
         return json_null();
     json_t *object = json_object();
     put(object, "class", json_string(command_class_name(verdict->class)));
-    put(object, "waits_for", text_or_null(command_wait_name(verdict->wait)));
+    put(object, "waits_for", json_out_text_or_null(command_wait_name(verdict->wait)));
     put(object, "limit", json_string(command_limit_name(verdict->limit)));
     put(object, "jobs", json_integer(report->search->degrees[verdict->best].jobs));
     put(object, "gain", real(verdict->gain));
@@ -101,7 +75,7 @@ static json_t *verdict_of(const struct command_report *report)
     put(object, "busy", real(verdict->busy));
     put(object, "queued", real(verdict->queued));
     put(object, "cpus_used", real(verdict->cpus));
-    put(object, "text", text(report->text));
+    put(object, "text", json_out_text(report->text));
     return object;
 }
 
@@ -109,9 +83,9 @@ static json_t *failure_of(const struct command_failure *failure)
 {
     if (!failure->happened)
         return json_null();
-    return json_pack("{s:o, s:I, s:o, s:o}", "input", text_or_null(failure->input), "line",
-                     (json_int_t)failure->line, "reason", text(failure->text), "stderr",
-                     text(failure->tail));
+    return json_pack("{s:o, s:I, s:o, s:o}", "input", json_out_text_or_null(failure->input), "line",
+                     (json_int_t)failure->line, "reason", json_out_text(failure->text), "stderr",
+                     json_out_text(failure->tail));
 }
 
 static json_t *inputs_of(const struct command_search *search)
@@ -158,18 +132,7 @@ static json_t *object_of(const struct command_report *report)
     return object;
 }
 
-static int write_to(const char *bytes, size_t size, void *to)
-{
-    return fwrite(bytes, 1, size, to) == size ? 0 : -1;
-}
-
 int command_json_write(const struct command_report *report, FILE *to)
 {
-    json_t *object = object_of(report);
-
-    if (object == NULL)
-        return -ENOMEM;
-    int rc = json_dump_callback(object, write_to, to, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    json_decref(object);
-    return rc == 0 && fputc('\n', to) != EOF ? 0 : -EIO;
+    return json_out_write(object_of(report), to);
 }

@@ -2,7 +2,8 @@
 /* What was found about a command, for people. */
 #include "command_print.h"
 
-#include <ctype.h>
+#include "utf8.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -12,11 +13,17 @@ static const char *plural(uint64_t n)
     return n == 1 ? "" : "s";
 }
 
-/* Other programs' words, without what would move the cursor or change colours. */
+/* Other programs' words, without what would move the cursor or change colours, or is no UTF-8. */
 static void print_plain(const char *text)
 {
-    for (; *text != '\0'; text++)
-        putchar(iscntrl((unsigned char)*text) && *text != '\n' && *text != '\t' ? '?' : *text);
+    while (*text != '\0') {
+        size_t length = utf8_printable(text);
+        if (length == 0)
+            putchar('?');
+        else
+            fwrite(text, 1, length, stdout);
+        text += length > 0 ? length : 1;
+    }
 }
 
 static void print_command(char *const *words)
@@ -111,7 +118,8 @@ static void print_failure(const struct command_search *search)
         return;
     if (failed > 0 && !search->failing)
         printf("%" PRIu64 " run%s in the table failed. ", failed, plural(failed));
-    printf("The first that failed %s", failure->text);
+    printf("The first that failed ");
+    print_plain(failure->text);
     if (failure->input != NULL) {
         printf(", on input %" PRIu64 ", ", failure->line);
         print_plain(failure->input);

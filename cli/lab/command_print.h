@@ -21,7 +21,8 @@ struct command_report {
 /* The table, the verdict, and what one has to know about them. */
 void command_print(const struct command_report *report);
 
-/* One object; docs/lab.md describes it. Returns 0; -ENOMEM; -EIO: it could not be written. */
+/* One object; docs/lab.md describes it. Returns 0; -ENOMEM; -errno: it could not be
+ * written. */
 int command_json_write(const struct command_report *report, FILE *to);
 
 #endif

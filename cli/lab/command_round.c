@@ -12,6 +12,8 @@
  * difference. Nothing else runs children meanwhile. */
 #include "command_round.h"
 
+#include "machine.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -134,12 +136,6 @@ static int note_end(struct crew *crew, const struct turn *turn, const struct com
     return rc;
 }
 
-/* Whether starting failed because of how much runs already. */
-static bool no_room(int error)
-{
-    return error == -EAGAIN || error == -EMFILE || error == -ENFILE || error == -ENOMEM;
-}
-
 /* If nothing could be started at all, the command is wrong; if it is this input (too long for the
  * system, or {} is the program's name), that is a run that failed. */
 static int not_started(weft_call *call, struct crew *crew, const char *name,
@@ -147,7 +143,7 @@ static int not_started(weft_call *call, struct crew *crew, const char *name,
 {
     if (turn->very_first)
         crew->work->wrong = true; /* nobody else runs: before exploring there is one worker */
-    if (turn->very_first || no_room(end->start_error))
+    if (turn->very_first || machine_is_full(end->start_error))
         return weft_call_fail(call, end->start_error, "%.100s: %s", name,
                               weft_strerror(end->start_error));
     end->ended_ns = weft_now();
@@ -166,7 +162,7 @@ static int run_turn(weft_call *call, struct crew *crew, struct command_child *ch
     if (words == NULL)
         return -ENOMEM;
     int rc = command_child_run(child, words, work->directory_fd, turn->number, end);
-    if (rc < 0 && rc != -ECANCELED && !no_room(rc))
+    if (rc < 0 && rc != -ECANCELED && !machine_is_full(rc))
         weft_call_fail(call, rc, "the output of run %llu cannot be %s: %s",
                        (unsigned long long)turn->number, work->directory_fd >= 0 ? "saved" : "read",
                        weft_strerror(rc));

@@ -10,6 +10,7 @@
 #include "command.h"
 #include "command_print.h"
 #include "machine.h"
+#include "output.h"
 #include "strand.h"
 
 #include <errno.h>
@@ -76,19 +77,6 @@ static int open_directory(const char *path, int *ret_fd)
     return EXIT_USAGE;
 }
 
-static int write_json(const struct command_report *report, const char *path)
-{
-    bool standard = strcmp(path, "-") == 0;
-    FILE *file = standard ? stdout : fopen(path, "we");
-    int rc = file != NULL ? command_json_write(report, file) : -errno;
-
-    if (file != NULL && !standard && fclose(file) != 0 && rc == 0)
-        rc = -errno;
-    if (rc < 0)
-        fprintf(stderr, "weft lab: --json %s: %s\n", path, strerror(-rc));
-    return rc < 0 ? EXIT_FAILED : EXIT_OK;
-}
-
 /* ---- the search */
 
 static int search_strand(weft_call *call)
@@ -122,6 +110,32 @@ static int judge_search(const struct command_search *search, int rc)
     return some_failed(search) ? EXIT_FAILED : EXIT_OK;
 }
 
+/* ---- the report */
+
+static int write_json(const struct command_report *report, const char *path)
+{
+    FILE *file = fopen(path, "we");
+    int rc = file != NULL ? command_json_write(report, file) : -errno;
+
+    return output_end_file(file, "--json", path, rc);
+}
+
+/* Writes everything that it can, whatever of it fails. */
+static int write_all(const struct command_report *report, const char *json)
+{
+    const struct command_search *search = report->search;
+    bool json_only = json != NULL && strcmp(json, "-") == 0;
+    int saved = json != NULL && !json_only ? write_json(report, json) : 0;
+    int printed = 0;
+
+    if (json_only)
+        printed = command_json_write(report, stdout);
+    else if (search->count > 0 || some_failed(search))
+        command_print(report);
+    printed = output_end_stdout(printed);
+    return saved < 0 || printed < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
 static int report_on(const struct lab_settings *settings, struct command_search *search,
                      bool interrupted)
 {
@@ -132,10 +146,7 @@ static int report_on(const struct lab_settings *settings, struct command_search 
         command_verdict_text(&report.verdict, search->degrees, search->count, search->cpus,
                              report.text, sizeof report.text);
     }
-    bool json_only = settings->json != NULL && strcmp(settings->json, "-") == 0;
-    if (!json_only && (search->count > 0 || some_failed(search)))
-        command_print(&report);
-    return settings->json != NULL ? write_json(&report, settings->json) : EXIT_OK;
+    return write_all(&report, settings->json);
 }
 
 static int measure(const struct lab_settings *settings, const struct command_inputs *inputs,

@@ -18,6 +18,7 @@
 
 #include "fetch/descriptors.h"
 #include "interval.h"
+#include "machine.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -187,11 +188,6 @@ static uint64_t share_of_inputs(const struct command_search *search, uint32_t jo
     return fresh >= jobs && fresh < share ? fresh : share;
 }
 
-static bool no_room(int rc)
-{
-    return rc == -EAGAIN || rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM;
-}
-
 /* A round at one degree, the i-th. */
 static int measure(struct command_search *search, size_t i, uint32_t jobs)
 {
@@ -206,7 +202,7 @@ static int measure(struct command_search *search, size_t i, uint32_t jobs)
         search->cut = true;
         return STOP;
     }
-    if (no_room(rc) && i > 0) {
+    if (machine_is_full(rc) && i > 0) {
         skip(search, jobs, "%s", weft_strerror(rc));
         return STOP;
     }

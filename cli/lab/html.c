@@ -5,11 +5,10 @@
  * something that each line of the page remembers to do, so the one function that prints formatted
  * markup escapes whatever comes by %s. Markup stands in formats, which are constants, and nowhere
  * else.
- *
- * UTF-8 is checked as the Unicode standard says (section 3.9, table 3-7): the first byte decides
- * how many follow, and the range of the second, which keeps out overlong forms, surrogates and what
- * lies above U+10FFFF. */
+ */
 #include "html.h"
+
+#include "utf8.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -18,35 +17,6 @@
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 enum { CONVERSION_BYTES = 16 };
-
-/* How many bytes the character has that begins here, 0 if none does. */
-static size_t character(const unsigned char *s)
-{
-    unsigned char low = 0x80, high = 0xbf;
-    size_t more;
-
-    if (s[0] < 0x80)
-        return (s[0] >= ' ' && s[0] != 0x7f) || s[0] == '\n' || s[0] == '\t' ? 1 : 0;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    more = s[0] < 0xe0 ? 1 : s[0] < 0xf0 ? 2 : 3;
-    if (s[0] == 0xe0)
-        low = 0xa0;
-    else if (s[0] == 0xed)
-        high = 0x9f;
-    else if (s[0] == 0xf0)
-        low = 0x90;
-    else if (s[0] == 0xf4)
-        high = 0x8f;
-    else if (s[0] == 0xc2)
-        low = 0xa0; /* U+0080 to U+009F are controls */
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i <= more; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return more + 1;
-}
 
 static const char *entity(char c)
 {
@@ -69,7 +39,7 @@ static const char *entity(char c)
 void html_text(FILE *to, const char *text)
 {
     while (*text != '\0') {
-        size_t bytes = character((const unsigned char *)text);
+        size_t bytes = utf8_printable(text);
         const char *instead = bytes == 0 ? REPLACEMENT : entity(*text);
         if (instead != NULL)
             fputs(instead, to);

@@ -10,6 +10,7 @@
  *   table.c         all of it as text             results_json.c  as JSON
  *   page.c          as an HTML page               progress.c      the line that says how far it is
  *   strand.c        what measures, ended by Ctrl-C
+ *   output.c        the end of what is written
  *   command_run.c   the same about the user's own command */
 #include "command.h"
 
@@ -17,6 +18,7 @@
 #include "fetch/descriptors.h"
 #include "fetch/interrupt.h"
 #include "machine.h"
+#include "output.h"
 #include "page.h"
 #include "race.h"
 #include "results_json.h"
@@ -53,11 +55,12 @@ static void begin(struct lab *lab, const struct lab_settings *settings)
     lab->settings = settings;
     lab->started_ns = weft_now();
     lab->results.version = WEFT_TOOL_VERSION;
+    lab->results.others = -1; /* until something has been measured */
     lab->bench.workers_max = settings->workers[settings->worker_count - 1];
     if (gmtime_r(&now, &utc) != NULL)
         strftime(lab->results.date, sizeof lab->results.date, "%Y-%m-%dT%H:%M:%SZ", &utc);
     machine_read(&lab->results.machine);
-    progress_init(&lab->progress, settings->quiet, lab->started_ns + settings->time_ns);
+    progress_init(&lab->progress, settings->quiet, 0); /* the first round is not limited */
 }
 
 static int prepare(struct lab *lab)
@@ -92,7 +95,7 @@ static int measure(weft_call *call)
 
     if (rc == 0) {
         progress_show(&lab->progress, "a data race");
-        rc = lab_race_run(racers(lab), &lab->results.race);
+        rc = lab_race_run(racers(lab), lab->results.machine.cpus, &lab->results.race);
     }
     if (rc == 0) {
         progress_show(&lab->progress, "recording timelines");
@@ -127,20 +130,12 @@ static int write_json(const struct lab_results *results, const char *path)
     FILE *file = fopen(path, "we");
     int rc = file == NULL ? -errno : lab_json_write(results, file);
 
-    if (file != NULL && fclose(file) != 0 && rc == 0)
-        rc = -errno;
-    if (rc < 0)
-        fprintf(stderr, "weft lab: --json %s: %s\n", path, strerror(-rc));
-    return rc;
+    return output_end_file(file, "--json", path, rc);
 }
 
 static int write_page(const struct lab_results *results, const char *path)
 {
-    int rc = lab_page_write(results, path);
-
-    if (rc < 0)
-        fprintf(stderr, "weft lab: --html %s: %s\n", path, strerror(-rc));
-    return rc;
+    return output_end_file(NULL, "--html", path, lab_page_write(results, path));
 }
 
 /* What is for standard output: the table, or the JSON instead of it. */
@@ -153,11 +148,7 @@ static int write_stdout(const struct lab *lab)
         rc = lab_json_write(&lab->results, stdout);
     else
         lab_table_print(stdout, &lab->results);
-    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-        rc = errno != 0 ? -errno : -EIO;
-    if (rc < 0 && errno != EPIPE) /* `| head` has seen enough */
-        fprintf(stderr, "weft lab: standard output: %s\n", strerror(-rc));
-    return rc;
+    return output_end_stdout(rc);
 }
 
 /* Shows everything that it can, whatever of it fails. */
@@ -179,15 +170,17 @@ static int run(const struct lab_settings *settings)
 
     begin(&lab, settings);
     int rc = measure_all(&lab);
-    if (rc < 0 && !lab.results.interrupted) {
+    bool failed = rc < 0 && !lab.results.interrupted;
+    if ((!failed || lab.results.row_count > 0) && show(&lab) < 0)
+        code = EXIT_FAILED;
+    if (code == EXIT_OK && lab.results.interrupted) {
+        fprintf(stderr, "Interrupted\n");
+        code = EXIT_INTERRUPTED;
+    }
+    if (failed) {
         fprintf(stderr, "weft lab: %s\n",
                 lab.trouble.text[0] != '\0' ? lab.trouble.text : weft_strerror(rc));
         code = EXIT_FAILED;
-    } else if (show(&lab) < 0) {
-        code = EXIT_FAILED;
-    } else if (lab.results.interrupted) {
-        fprintf(stderr, "Interrupted\n");
-        code = EXIT_INTERRUPTED;
     }
     lab_results_release(&lab.results);
     return code;

@@ -6,6 +6,7 @@
  * has a mount for each controller. What is not there is no limit. Sources: cgroups(7), proc(5). */
 #include "machine.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <sched.h>
@@ -40,6 +41,21 @@ static uint32_t usable_cpus(void)
     return online > 0 ? (uint32_t)online : 1;
 }
 
+/* Whether a name is one of a list with commas: "cpu" is in "cpu,cpuacct", and not in "cpuset". */
+static bool lists(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (;;) {
+        size_t n = strcspn(list, ",");
+        if (n == length && memcmp(list, name, n) == 0)
+            return true;
+        if (list[n] == '\0')
+            return false;
+        list += n + 1;
+    }
+}
+
 /* This process's cgroup of version 2, or of a controller of version 1: "/a/b". */
 static bool cgroup_path(const char *controller, char path[PATH_BYTES])
 {
@@ -56,7 +72,7 @@ static bool cgroup_path(const char *controller, char path[PATH_BYTES])
             continue;
         *rest = '\0';
         rest[1 + strcspn(rest + 1, "\n")] = '\0';
-        bool ours = controller == NULL ? names[1] == '\0' : strstr(names + 1, controller) != NULL;
+        bool ours = controller == NULL ? names[1] == '\0' : lists(names + 1, controller);
         if (ours)
             snprintf(found, sizeof found, "%s", rest + 1);
     }
@@ -144,7 +160,7 @@ void machine_read(struct lab_machine *ret)
                  name.machine);
     ret->memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     walk(NULL, "/sys/fs/cgroup", "cpu.max", see_cpu_max, ret);
-    walk("cpu,", "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", see_cfs_quota, ret);
+    walk("cpu", "/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", see_cfs_quota, ret);
     walk(NULL, "/sys/fs/cgroup", "memory.max", see_memory, ret);
     walk("memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", see_memory, ret);
 }
@@ -186,4 +202,9 @@ double machine_busy_s(void)
 double machine_cpus(const struct lab_machine *machine)
 {
     return machine->quota > 0 ? fmin(machine->quota, machine->cpus) : machine->cpus;
+}
+
+bool machine_is_full(int error)
+{
+    return error == -EAGAIN || error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }

@@ -15,4 +15,7 @@ double machine_busy_s(void);
 /* The CPUs that may be used at once: affinity, or what a quota leaves of it. */
 double machine_cpus(const struct lab_machine *machine);
 
+/* Whether an error (-errno) says that the system has no room for so many at once. */
+bool machine_is_full(int error);
+
 #endif

@@ -73,14 +73,18 @@ static int fill(int fd, const char *text, size_t size)
     return rc;
 }
 
-static int replace(const char *path, const char *text, size_t size)
+/* Makes a new file in the place of one, if there is one, with its mode. */
+static int replace(const char *path, const struct stat *old, const char *text, size_t size)
 {
     char *part;
 
     if (asprintf(&part, "%s.%d.part", path, (int)getpid()) < 0)
         return -ENOMEM;
     (void)unlink(part); /* of an earlier process of that number, if it was killed */
-    int rc = fill(open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), text, size);
+    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0 && old != NULL)
+        (void)fchmod(fd, old->st_mode & 0777);
+    int rc = fill(fd, text, size);
     if (rc == 0 && rename(part, path) < 0)
         rc = -errno;
     if (rc < 0)
@@ -89,12 +93,19 @@ static int replace(const char *path, const char *text, size_t size)
     return rc;
 }
 
+/* Its directory takes no new file, or the file is mounted there by itself: it can be written to all
+ * the same. */
+static bool has_to_stay(int rc)
+{
+    return rc == -EACCES || rc == -EPERM || rc == -EBUSY;
+}
+
 static int save(const char *path, const char *text, size_t size)
 {
     struct stat status;
 
     if (stat(path, &status) < 0)
-        return errno == ENOENT ? replace(path, text, size) : -errno;
+        return errno == ENOENT ? replace(path, NULL, text, size) : -errno;
     if (S_ISDIR(status.st_mode))
         return -EISDIR;
     if (!S_ISREG(status.st_mode))
@@ -102,9 +113,9 @@ static int save(const char *path, const char *text, size_t size)
     char *behind_links = realpath(path, NULL);
     if (behind_links == NULL)
         return -errno;
-    int rc = replace(behind_links, text, size);
+    int rc = replace(behind_links, &status, text, size);
     free(behind_links);
-    return rc;
+    return has_to_stay(rc) ? fill(open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), text, size) : rc;
 }
 
 int lab_page_write(const struct lab_results *results, const char *path)

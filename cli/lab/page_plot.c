@@ -154,7 +154,7 @@ static void draw_y(FILE *to, const struct plot *plot)
         double y = y_of(plot, ticks[i]);
         html(to, "<line class=\"grid\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", y, y);
         html(to, "<text x=\"-8\" y=\"%.1f\" dy=\".35em\" text-anchor=\"end\">", y);
-        if (ticks[i] >= 1)
+        if (ticks[i] >= 1000)
             html(to, "%s</text>\n", html_count(number, (unsigned long long)(ticks[i] + 0.5)));
         else
             html(to, "%g</text>\n", ticks[i]);
@@ -214,9 +214,12 @@ static void draw_point(FILE *to, const struct plot *plot, const struct lab_row *
 
     fputs("<g class=\"point\"", to);
     page_data(to, row);
-    html(to, "><title>%s%s, %" PRIu32 " workers: %s calls a second (%s to %s)</title>",
-         weft_kind_name(row->kind), row->gil ? " under a GIL" : "", row->workers,
-         html_number(rate, row->rate), html_number(low, row->low), html_number(high, row->high));
+    html(to, "><title>%s%s, %" PRIu32 " workers: %s calls a second (", weft_kind_name(row->kind),
+         row->gil ? " under a GIL" : "", row->workers, html_number(rate, row->rate));
+    if (row->runs > 1)
+        html(to, "%s to %s)</title>", html_number(low, row->low), html_number(high, row->high));
+    else
+        fputs("one run)</title>", to);
     if (row->high > row->low)
         html(to, "<line class=\"bar\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/>", x, x,
              y_of(plot, row->low), y_of(plot, row->high));

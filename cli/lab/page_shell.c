@@ -140,7 +140,7 @@ void page_begin(FILE *to, const struct lab_results *results)
 void page_end(FILE *to, const struct lab_results *results)
 {
     fputs("</main>\n<footer>\n<h2>How it was measured</h2>\n"
-          "<p>Every configuration ran several times, in turns with the others, until its interval "
+          "<p>Every configuration ran in turns with the others, again and again until its interval "
           "was tight or the time was over. A rate is the median of the runs; the interval holds "
           "the median with 95 % confidence. CPUs is the CPU time that all workers took together "
           "in a second, waiting the share of the workers’ time in which no CPU worked for them."

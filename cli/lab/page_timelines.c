@@ -160,13 +160,17 @@ static void print_waits(FILE *to, const struct lane_facts *facts)
 static void print_turns(FILE *to, const struct lane_facts *facts)
 {
     if (facts->parallel < 0.005)
-        html(to, "No block lies above another: the workers take turns, %zu times.", facts->turns);
+        fputs("No block lies above another", to);
     else
+        html(to, "Blocks seldom lie above one another, for %.0f %% of the time",
+             100 * facts->parallel);
+    if (facts->turns > 0)
         html(to,
-             "Blocks seldom lie above one another, for %.0f %% of the time: the workers take "
-             "turns, %zu times.",
-             100 * facts->parallel, facts->turns);
-    fputs(" That is <strong>concurrency without parallelism</strong>.", to);
+             ": the workers take turns, %zu time%s. That is <strong>concurrency without "
+             "parallelism</strong>.",
+             facts->turns, facts->turns == 1 ? "" : "s");
+    else
+        fputs(".", to); /* each had a CPU of its own, and other programs had it as well */
 }
 
 /* What there is to see, from what was counted: a run beside other programs may show something else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "progress.h"
 
+#include "format.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,10 +30,20 @@ static int columns(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 79;
 }
 
+/* "; at most 1:05 left", if that is known. */
+static void add_time_left(const struct progress *progress, int64_t now, struct lab_text *line)
+{
+    int64_t left_s = progress->end_ns > now ? (progress->end_ns - now + WEFT_S - 1) / WEFT_S : 0;
+
+    if (progress->end_ns > 0)
+        lab_say(line, "; at most %" PRId64 ":%02" PRId64 " left", left_s / 60, left_s % 60);
+}
+
 void progress_show(struct progress *progress, const char *format, ...)
 {
     char what[160];
     char line[224];
+    struct lab_text text = { line, sizeof line };
     int64_t now = weft_now();
     va_list args;
 
@@ -41,9 +53,8 @@ void progress_show(struct progress *progress, const char *format, ...)
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    int64_t left_s = progress->end_ns > now ? (progress->end_ns - now + WEFT_S - 1) / WEFT_S : 0;
-    snprintf(line, sizeof line, "%s; at most %" PRId64 ":%02" PRId64 " left", what, left_s / 60,
-             left_s % 60);
+    lab_say(&text, "%s", what);
+    add_time_left(progress, now, &text);
     fprintf(stderr, "\r\033[K%.*s", columns(), line);
     progress->shown = true;
 }

@@ -10,7 +10,7 @@ struct progress {
     bool terminal; /* stderr is one, and the line is wanted */
     bool shown;
     int64_t next_draw_ns;
-    int64_t end_ns; /* when measuring will be over, at the latest */
+    int64_t end_ns; /* when measuring will be over, at the latest; 0: that is not known */
 };
 
 void progress_init(struct progress *progress, bool quiet, int64_t end_ns);

@@ -7,8 +7,8 @@
 
 /* Has threads add to one counter, first without a lock, again and again until an update is lost
  * (but not for ever), then with one.
- * Shape    threads: 2 to 16.
+ * Shape    threads: 2 to 16; cpus: that they may use.
  * Returns  0; -ECANCELED; -errno: no threads. */
-int lab_race_run(uint32_t threads, struct lab_race *ret);
+int lab_race_run(uint32_t threads, uint32_t cpus, struct lab_race *ret);
 
 #endif

@@ -3,21 +3,13 @@
  * What is not known is null; nothing is left out. */
 #include "results_json.h"
 
-#include <errno.h>
-#include <jansson.h>
-
-/* A model's name may hold anything. */
-static json_t *text(const char *bytes)
-{
-    json_t *value = bytes[0] != '\0' ? json_string(bytes) : NULL;
-
-    return value != NULL ? value : json_null();
-}
+#include "json_out.h"
 
 static json_t *machine_of(const struct lab_machine *machine)
 {
-    return json_pack("{s:o, s:o, s:I, s:o, s:I}", "cpu", text(machine->cpu), "kernel",
-                     text(machine->kernel), "cpus", (json_int_t)machine->cpus, "quota",
+    return json_pack("{s:o, s:o, s:I, s:o, s:I}", "cpu", json_out_text_or_null(machine->cpu),
+                     "kernel", json_out_text_or_null(machine->kernel), "cpus",
+                     (json_int_t)machine->cpus, "quota",
                      machine->quota > 0 ? json_real(machine->quota) : json_null(), "memory_bytes",
                      (json_int_t)machine->memory_bytes);
 }
@@ -33,13 +25,13 @@ static json_t *row_of(const struct lab_row *row)
                      known ? json_real(row->high) : json_null(), "cpus", row->cpus, "waiting",
                      row->waiting, "call_waits",
                      row->call_waits >= 0 ? json_real(row->call_waits) : json_null(), "tight",
-                     (int)row->tight, "explain", text(row->explain));
+                     (int)row->tight, "explain", json_out_text_or_null(row->explain));
 }
 
 static json_t *verdict_of(const struct lab_verdict *verdict)
 {
     return json_pack("{s:s, s:I, s:o}", "load", lab_load_name(verdict->load), "best",
-                     (json_int_t)verdict->best, "text", text(verdict->text));
+                     (json_int_t)verdict->best, "text", json_out_text_or_null(verdict->text));
 }
 
 static json_t *span_of(const struct lab_span *span)
@@ -55,11 +47,11 @@ static json_t *timeline_of(const struct lab_timeline *timeline)
 
     for (size_t i = 0; i < timeline->span_count; i++)
         json_array_append_new(spans, span_of(&timeline->spans[i]));
-    return json_pack("{s:o, s:s, s:s, s:I, s:I, s:b, s:I, s:o}", "title", text(timeline->title),
-                     "load", lab_load_name(timeline->load), "kind", weft_kind_name(timeline->kind),
-                     "workers", (json_int_t)timeline->workers, "cpus", (json_int_t)timeline->cpus,
-                     "gil", (int)timeline->gil, "wall_ns", (json_int_t)timeline->wall_ns, "spans",
-                     spans);
+    return json_pack("{s:o, s:s, s:s, s:I, s:I, s:b, s:I, s:o}", "title",
+                     json_out_text_or_null(timeline->title), "load", lab_load_name(timeline->load),
+                     "kind", weft_kind_name(timeline->kind), "workers",
+                     (json_int_t)timeline->workers, "cpus", (json_int_t)timeline->cpus, "gil",
+                     (int)timeline->gil, "wall_ns", (json_int_t)timeline->wall_ns, "spans", spans);
 }
 
 static json_t *race_of(const struct lab_race *race)
@@ -92,18 +84,7 @@ static json_t *object_of(const struct lab_results *results)
                      timelines, "race", race_of(&results->race));
 }
 
-static int write_to(const char *bytes, size_t size, void *to)
-{
-    return fwrite(bytes, 1, size, to) == size ? 0 : -1;
-}
-
 int lab_json_write(const struct lab_results *results, FILE *to)
 {
-    json_t *object = object_of(results);
-
-    if (object == NULL)
-        return -ENOMEM;
-    int rc = json_dump_callback(object, write_to, to, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-    json_decref(object);
-    return rc == 0 && fputc('\n', to) != EOF ? 0 : -EIO;
+    return json_out_write(object_of(results), to);
 }

@@ -7,7 +7,7 @@
 
 #include "results.h"
 
-/* Returns 0; -ENOMEM; -EIO: it could not be written. */
+/* Returns 0; -ENOMEM; -errno: it could not be written. */
 int lab_json_write(const struct lab_results *results, FILE *to);
 
 #endif

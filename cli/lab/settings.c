@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { WORD_BYTES = 32, GIL_BOTH = 0, GIL_WITH, GIL_WITHOUT };
@@ -148,21 +149,10 @@ static bool parse_workers(const struct options *options, struct lab_settings *s,
     return true;
 }
 
-/* Operands are a command, and only behind "--": a word too many is an error, not a program. */
+/* Operands are a command. */
 static bool take_operands(const struct options *options, struct lab_settings *s, char **argv,
                           int argc, int first)
 {
-    bool announced = strcmp(argv[first - 1], "--") == 0;
-
-    if (first < argc && !announced) {
-        options_complain(options, "unexpected argument '%s'; a command comes after --",
-                         argv[first]);
-        return false;
-    }
-    if (first == argc && announced) {
-        options_complain(options, "no command after --");
-        return false;
-    }
     if (first == argc && s->input != NULL) {
         options_complain(options, "-i %s: needs a command, after --", s->input);
         return false;
@@ -210,6 +200,9 @@ static bool check_file(const struct options *options, const struct lab_settings 
         options_complain(options, "%s -: the table is on standard output; name a file", option);
         return false;
     }
+    struct stat status;
+    if (stat(path, &status) == 0 && S_ISFIFO(status.st_mode))
+        return true; /* who reads it would see its end */
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         options_complain(options, "%s %s: %s", option, path, strerror(errno));
@@ -271,6 +264,7 @@ enum options_result lab_settings_parse(int argc, char **argv, struct lab_setting
         .more = more,
         .specs = specs,
         .count = sizeof specs / sizeof specs[0],
+        .behind_dashes = "command", /* a word too many is an error, not a program */
     };
     int first;
 

@@ -7,7 +7,6 @@
 #include "fetch/interrupt.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 static void supervise(weft_group *group, int group_fd, int signals)
 {
@@ -51,7 +50,7 @@ int lab_strand_run(weft_fn *fn, void *pointer)
     if (signals < 0)
         return signals;
     int rc = run(fn, pointer, signals);
-    close(signals);
+    interrupts_close(signals); /* what follows may wait for ever for somebody who reads it */
     return rc;
 }
 

@@ -7,8 +7,8 @@
 
 /* Runs fn as a strand, which finds `pointer` in its argument (lab_strand_pointer()), and waits for
  * its end; the first SIGINT, SIGTERM or SIGHUP cancels it. Returns what fn returned, or -errno if
- * it could not be run. To be called once, while there is one thread: from then on these signals do
- * nothing else. */
+ * it could not be run. To be called once, while there is one thread: until it returns these signals
+ * do nothing else. */
 int lab_strand_run(weft_fn *fn, void *pointer);
 
 void *lab_strand_pointer(const weft_call *call);

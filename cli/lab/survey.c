@@ -13,6 +13,9 @@
  * runs). Then only those whose interval is wider than 5 % to a side, until there is none or the
  * time is over.
  *
+ * If the system has no room for a pool (a limit on processes, say), what needs it is left out, and
+ * that is an error in the end.
+ *
  * A pool of kind auto has to find out first. It has one load only, and that runs for a while before
  * its runs are counted; but where the load itself changes, finding out is part of the work, and the
  * runs are long enough that it is not most of it. */
@@ -22,7 +25,9 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +39,7 @@ enum {
     WAVES_MAX = 4096,
 };
 
+#define LEFT_OUT      UINT_MAX /* from now on */
 #define TIGHT         0.05
 #define SLICE_MIN_NS  (20 * WEFT_MS)
 #define SLICE_MAX_NS  (400 * WEFT_MS)
@@ -52,7 +58,7 @@ struct config {
     double seconds, cpu_s, page_s, call_s; /* of all runs together */
     uint32_t used;                         /* workers that took part in the last run */
     size_t waves;                          /* of a run */
-    unsigned visits; /* one more than the last round in which it was visited */
+    unsigned visits; /* one more than the last round in which it was visited, or LEFT_OUT */
     bool tight;
     char explain[LAB_EXPLAIN_BYTES];
 };
@@ -67,6 +73,8 @@ struct survey {
     unsigned round;     /* from 0 */
     int64_t slice_ns, settle_ns, change_ns;
     double seconds, others_s; /* of all runs */
+    struct lab_trouble why;   /* what is wrong with the pool that is visited */
+    int full;                 /* why something was left out, 0: nothing was */
 };
 
 static bool is_single(weft_kind kind)
@@ -173,7 +181,7 @@ static int run_once(struct survey *survey, struct config *config, weft_pool *poo
 {
     size_t wave = workers_of(survey, config) * (config->load == LAB_CHANGING ? 2 : 1);
     int rc = lab_run(pool, survey->bench, config->load, config->gil, config->waves * wave, ret,
-                     survey->trouble);
+                     &survey->why);
 
     if (rc < 0)
         return rc;
@@ -247,10 +255,12 @@ static bool share_pool(const struct config *a, const struct config *b)
 static int visit_pool(struct survey *survey, const struct config *first)
 {
     weft_pool *pool = NULL;
+
+    survey->why.text[0] = '\0';
     int rc = lab_pool_open(&pool, survey->bench, first->kind, first->workers);
 
     if (rc == 0 && first->kind != WEFT_AUTO)
-        rc = lab_pool_warm(pool, first->workers, survey->trouble);
+        rc = lab_pool_warm(pool, first->workers, &survey->why);
     for (size_t i = 0; rc == 0 && i < survey->count && !is_over(survey); i++)
         if (share_pool(first, &survey->configs[i]) && wants_visit(survey, &survey->configs[i]))
             rc = visit(survey, &survey->configs[i], pool);
@@ -258,6 +268,28 @@ static int visit_pool(struct survey *survey, const struct config *first)
         weft_pool_terminate(pool);
     weft_pool_close(pool);
     return rc;
+}
+
+/* Says in which configuration something went wrong for the first time. */
+static void name_trouble(const struct survey *survey, const struct config *config, int rc)
+{
+    const char *why = survey->why.text;
+
+    if (survey->trouble->text[0] != '\0')
+        return;
+    snprintf(survey->trouble->text, sizeof survey->trouble->text, "%s%s, %s, %u worker%s: %.128s",
+             lab_load_title(config->load), config->gil ? " with a GIL" : "",
+             weft_kind_name(config->kind), workers_of(survey, config),
+             workers_of(survey, config) == 1 ? "" : "s", why[0] != '\0' ? why : weft_strerror(rc));
+}
+
+/* The system has no room for so many workers: what is measured by fewer still can be. */
+static void leave_out(struct survey *survey, const struct config *config, int rc)
+{
+    survey->full = rc;
+    for (size_t i = 0; i < survey->count; i++)
+        if (share_pool(config, &survey->configs[i]))
+            survey->configs[i].visits = LEFT_OUT;
 }
 
 /* Returns how many visits of pools there were, or -errno. */
@@ -270,6 +302,12 @@ static int one_round(struct survey *survey)
         if (wants_visit(survey, &survey->configs[i])) {
             rc = visit_pool(survey, &survey->configs[i]);
             visits++;
+            if (rc < 0)
+                name_trouble(survey, &survey->configs[i], rc);
+            if (machine_is_full(rc)) {
+                leave_out(survey, &survey->configs[i], rc);
+                rc = 0;
+            }
         }
     return rc < 0 ? rc : visits;
 }
@@ -300,7 +338,6 @@ static struct lab_row row_of(struct config *config)
 
 static int make_rows(struct survey *survey, struct lab_results *results)
 {
-    results->others = -1;
     if (survey->seconds > 0 && machine_busy_s() >= 0)
         results->others = fmax(survey->others_s / survey->seconds, 0);
     results->rows = calloc(survey->count > 0 ? survey->count : 1, sizeof *results->rows);
@@ -329,10 +366,12 @@ int lab_survey(const struct lab_settings *settings, const struct lab_bench *benc
 
     if (rc == 0) {
         plan(&survey, weft_left(deadline));
-        while ((rc = one_round(&survey)) > 0 && !is_over(&survey))
+        while ((rc = one_round(&survey)) > 0 && !is_over(&survey)) {
             survey.round++;
+            progress->end_ns = weft_now() + weft_left(deadline); /* all others are limited */
+        }
         int made = make_rows(&survey, results);
-        rc = rc < 0 ? rc : made;
+        rc = rc < 0 ? rc : made < 0 ? made : survey.full;
     }
     free(survey.configs);
     return rc;

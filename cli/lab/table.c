@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { WIDTH = 96 };
+enum { WIDTH = 96, WORKERS_BYTES = 24 };
 
 #define OTHERS_SHOWN 0.1 /* CPUs */
 
@@ -86,12 +86,25 @@ static void print_cells(FILE *to, const struct lab_row *row)
     fprintf(to, " %6.2f %4.0f %%", row->cpus, 100 * row->waiting);
 }
 
+/* "4"; "64/2" for auto, which may have chosen something else with the GIL. */
+static void print_workers(char text[WORKERS_BYTES], const struct line *line)
+{
+    const struct lab_row *const *rows = line->rows;
+
+    if (rows[0] != NULL && rows[1] != NULL && rows[0]->workers != rows[1]->workers)
+        snprintf(text, WORKERS_BYTES, "%u/%u", rows[0]->workers, rows[1]->workers);
+    else
+        snprintf(text, WORKERS_BYTES, "%u", line->workers);
+}
+
 static void print_line(FILE *to, const struct line *line, const bool columns[2],
                        const struct lab_row *winner)
 {
     bool wins = winner == line->rows[0] || winner == line->rows[1];
+    char workers[WORKERS_BYTES];
 
-    fprintf(to, "%c %-10s %7u", wins ? '*' : ' ', weft_kind_name(line->kind), line->workers);
+    print_workers(workers, line);
+    fprintf(to, "%c %-10s %9s", wins ? '*' : ' ', weft_kind_name(line->kind), workers);
     for (int gil = 0; gil < 2; gil++)
         if (columns[gil])
             print_cells(to, line->rows[gil]);
@@ -101,12 +114,12 @@ static void print_line(FILE *to, const struct line *line, const bool columns[2],
 static void print_head(FILE *to, enum lab_load load, const bool columns[2])
 {
     fprintf(to, "\n%s: %s\n\n", lab_load_title(load), about[load]);
-    fprintf(to, "  %-18s", "");
+    fprintf(to, "  %-20s", "");
     for (int gil = 0; gil < 2; gil++)
         if (columns[gil])
             fprintf(to, "  %31s",
                     gil ? "----------------- with a GIL" : "-------------- without a GIL");
-    fprintf(to, "\n  %-10s %7s", "kind", "workers");
+    fprintf(to, "\n  %-10s %9s", "kind", "workers");
     for (int gil = 0; gil < 2; gil++)
         if (columns[gil])
             fprintf(to, "  %10s %5s %6s %6s", "calls/s", "+-", "CPUs", "waits");
@@ -186,8 +199,9 @@ static void print_end(FILE *to, const struct lab_results *results)
         lab_say(&text, ", interrupted");
     else if (results->cut)
         lab_say(&text, "; more time (--time) makes the wider intervals narrower");
-    lab_say(&text, ". +- is half of the 95 %% interval. CPUs: how many were busy for the workers. "
-                   "waits: of the workers' time, that in which no CPU worked for them.");
+    lab_say(&text,
+            ". +- is how far the 95 %% interval reaches. CPUs: how many were busy for the workers. "
+            "waits: of the workers' time, that in which no CPU worked for them.");
     fputc('\n', to);
     print_wrapped(to, line);
     if (results->others > OTHERS_SHOWN)

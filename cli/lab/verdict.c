@@ -157,7 +157,9 @@ static void say_winner(struct lab_text *text, const struct lab_row *winner,
         lab_say(text, ", ");
         say_times(text, winner, serial);
     }
-    if (winner->runs > 1 && !winner->tight)
+    if (winner->runs == 1)
+        lab_say(text, " (a single run)");
+    else if (!winner->tight)
         lab_say(text, " (give or take %.0f %%)",
                 100 * fmax(winner->high - winner->rate, winner->rate - winner->low) / winner->rate);
     lab_say(text, ".");
@@ -284,7 +286,7 @@ static void say_gil(struct lab_text *text, const struct view *without, const str
             say_reached(text, processes, serial);
         }
         lab_say(text, ".");
-    } else if (free_threads != NULL) {
+    } else if (free_threads != NULL && !lab_rows_differ(threads, free_threads)) {
         lab_say(text, " A GIL changes nothing for threads (");
         say_rate(text, threads);
         lab_say(text, ")%s.", threads->load == LAB_IO ? ": who waits gives it up" : "");
@@ -302,7 +304,7 @@ static void say_auto(struct lab_text *text, const struct view *view, const struc
     else if (row != winner)
         lab_say(text, " Auto reaches %.0f %% of the winner", 100 * row->rate / winner->rate);
     else
-        lab_say(text, " It saw");
+        lab_say(text, " Auto saw");
     lab_say(text, row->explain[0] != '\0' ? ": %s." : "%s.", row->explain);
 }
 

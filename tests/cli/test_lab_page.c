@@ -192,8 +192,41 @@ TEST(one_row_is_enough)
     char *text = page_of(&results);
     EXPECT_HAS(text, ">4 threads win.</p>");
     EXPECT_HAS(text, "<td>100</td><td>–</td>");
-    EXPECT_HAS(text, "one run");
+    EXPECT_HAS(text, "<td class=\"soft\">one run</td>");
+    EXPECT_HAS(text, "<title>threads, 4 workers: 100 calls a second (one run)</title>");
     EXPECT_EQ(count(text, "nan") + count(text, "inf%"), 0);
+    free(text);
+    row.rate = row.low = row.high = 2.2;
+    text = page_of(&results);
+    EXPECT_HAS(text, ">1</text>");
+    EXPECT_HAS(text, ">1.5</text>");
+    EXPECT_EQ(count(text, ">2</text>"), 1);
+    free(text);
+}
+
+/* One after the other, each on a CPU of its own, as beside other programs. */
+TEST(workers_that_did_not_take_turns_are_not_said_to)
+{
+    struct lab_span spans[] = { { 0, 0, 0, 50, false }, { 1, 1, 50, 100, false } };
+    struct lab_timeline timeline = { .title = "2 threads",
+                                     .load = LAB_CPU,
+                                     .kind = WEFT_THREADS,
+                                     .workers = 2,
+                                     .cpus = 2,
+                                     .wall_ns = 100,
+                                     .spans = spans,
+                                     .span_count = 2 };
+    struct lab_results results = {
+        .version = "0", .timelines = &timeline, .timeline_count = 1, .others = -1
+    };
+    char *text = page_of(&results);
+
+    EXPECT_HAS(text, "No block lies above another.");
+    EXPECT_EQ(count(text, "0 times") + count(text, "concurrency without"), 0);
+    free(text);
+    spans[1].cpu = 0;
+    text = page_of(&results);
+    EXPECT_HAS(text, "No block lies above another: the workers take turns, 1 time.");
     free(text);
 }
 
@@ -248,6 +281,47 @@ TEST(a_link_stays_and_what_it_names_is_replaced)
     EXPECT_EQ(stat(place.page, &status), 0);
     EXPECT_GT(status.st_size, 0);
     EXPECT_EQ(unlink(link_path), 0);
+    leave_place();
+}
+
+TEST(a_page_that_replaces_another_is_as_private)
+{
+    struct lab_results results = { .version = "0", .others = -1 };
+    struct stat status;
+
+    make_place();
+    EXPECT_EQ(lab_page_write(&results, place.page), 0);
+    EXPECT_EQ(chmod(place.page, 0600), 0);
+    EXPECT_EQ(lab_page_write(&results, place.page), 0);
+    EXPECT_EQ(stat(place.page, &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600);
+    leave_place();
+}
+
+/* That it can be written to is what has been looked at before a minute of measuring. */
+TEST(where_the_directory_takes_no_new_file_the_old_one_is_written_to)
+{
+    struct lab_results results = { .version = "0.0.other", .others = -1 };
+    bool root = geteuid() == 0;
+    struct stat status;
+
+    make_place();
+    fclose(fopen(place.page, "we"));
+    EXPECT_EQ(chmod(place.page, 0666), 0);
+    EXPECT_EQ(chmod(place.directory, 0555), 0);
+    EXPECT_TRUE(!root || seteuid(65534) == 0);
+    bool seen = stat(place.page, &status) == 0;
+    int rc = lab_page_write(&results, place.page);
+    EXPECT_TRUE(!root || seteuid(0) == 0);
+    EXPECT_EQ(chmod(place.directory, 0755), 0);
+    if (!seen) {
+        leave_place();
+        SKIP("nobody may not look into the directory for temporary files");
+    }
+    EXPECT_EQ(rc, 0);
+    char *text = read_file(place.page);
+    EXPECT_HAS(text, "0.0.other");
+    free(text);
     leave_place();
 }
 

@@ -118,6 +118,16 @@ TEST(a_gil_is_no_matter_to_those_who_wait)
                                         "waits gives it up.");
 }
 
+/* Other programs came and went. */
+TEST(threads_that_a_gil_seems_to_speed_up_are_not_said_to_be_as_fast)
+{
+    struct rows rows = { .count = 0 };
+
+    add(&rows, LAB_CPU, WEFT_THREADS, 2, false, 209, 0.4);
+    add(&rows, LAB_CPU, WEFT_THREADS, 2, true, 504, 1);
+    EXPECT_TRUE(strstr(judge(&rows, &two_cpus), "changes nothing") == NULL);
+}
+
 TEST(with_the_gil_alone_processes_win_what_computes)
 {
     struct rows rows = { .count = 0 };
@@ -250,11 +260,13 @@ TEST(auto_wins_only_if_nothing_simpler_is_as_good)
 
     add(&rows, LAB_CHANGING, WEFT_SERIAL, 1, false, 38, 0.1);
     add(&rows, LAB_CHANGING, WEFT_THREADS, 16, false, 400, 0.9);
-    add(&rows, LAB_CHANGING, WEFT_AUTO, 40, false, 600, 1.2);
+    struct lab_row *row = add(&rows, LAB_CHANGING, WEFT_AUTO, 40, false, 600, 1.2);
+    snprintf(row->explain, sizeof row->explain, "55 %% waiting: mixed; 40 threads on 2 CPUs");
     const char *text = judge(&rows, &two_cpus);
     EXPECT_EQ(winner(&rows)->kind, WEFT_AUTO);
     EXPECT_HAS(text, "Changing: auto wins: 600 calls/s, 16 x serial.");
     EXPECT_HAS(text, "First the calls wait and want many workers");
+    EXPECT_HAS(text, "Auto saw: 55 % waiting: mixed; 40 threads on 2 CPUs.");
 }
 
 TEST(an_uncertain_winner_says_so)
@@ -266,6 +278,9 @@ TEST(an_uncertain_winner_says_so)
     row->high = 1100;
     row->tight = false;
     EXPECT_HAS(judge(&rows, &two_cpus), "2 threads win: 1,000 calls/s (give or take 20 %).");
+    row->runs = 1;
+    row->low = row->high = row->rate;
+    EXPECT_HAS(judge(&rows, &two_cpus), "2 threads win: 1,000 calls/s (a single run).");
 }
 
 TEST(each_load_that_has_rows_has_a_verdict)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """weft lab from end to end, with a short budget: what is there, and not how fast it is."""
 
+import contextlib
+import errno
 import json
 import os
+import pathlib
 import pty
 import re
 import signal
@@ -97,7 +100,10 @@ def test_the_table_has_a_line_for_each_kind_and_size(results):
     for kind, workers in [("serial", 1), ("threads", 1), ("threads", 2), ("tasks", 1), ("tasks", 2),
                           ("processes", 1), ("processes", 2)]:
         assert len(re.findall(rf"^[ *] {kind} +{workers} ", results["stdout"], re.M)) == len(LOADS)
-    assert len(re.findall(r"^[ *] auto +[12] ", results["stdout"], re.M)) == len(LOADS)
+    used = {load: [row["workers"] for row in results["rows"]
+                   if (row["load"], row["kind"]) == (load, "auto")] for load in LOADS}
+    shown = re.findall(r"^[ *] auto +([12](?:/[12])?) ", results["stdout"], re.M)
+    assert shown == [str(free) if free == gil else f"{free}/{gil}" for free, gil in used.values()]
     assert len(re.findall(r"^\* ", results["stdout"], re.M)) == len(LOADS)
 
 
@@ -162,11 +168,81 @@ def test_the_machine_is_told(results):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", results["date"])
 
 
+def remove(group):
+    """The last of its processes may still be about to end."""
+    while True:
+        try:
+            return group.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+
+
+@contextlib.contextmanager
+def cgroup(*choices):
+    """A cgroup with the limits of the first choice that can be made here: the file that takes its
+    processes. A choice is a directory, of a controller or of all of them, and what is written."""
+    for top, limits in choices:
+        group = pathlib.Path(top, f"weft-test-lab-{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            try:
+                for name, limit in limits.items():
+                    (group / name).write_text(limit)
+            except OSError:
+                continue
+            yield group / "cgroup.procs"
+            return
+        finally:
+            remove(group)
+    pytest.skip("no such cgroup can be made here")
+
+
+def enter(processes):
+    return lambda: processes.write_text(str(os.getpid()))
+
+
+def test_a_quota_is_seen_and_named():
+    with cgroup(("/sys/fs/cgroup/cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "50000"}),
+                ("/sys/fs/cgroup", {"cpu.max": "50000 100000"})) as processes:
+        run = lab(*QUICK, "--json", "-", preexec_fn=enter(processes))
+    found = json.loads(run.stdout)
+    assert found["machine"]["quota"] == 0.5
+    assert "the quota's 0.5 CPUs" in found["verdicts"][0]["text"]
+
+
+def test_what_the_system_has_no_room_for_is_left_out_and_named():
+    with cgroup(("/sys/fs/cgroup/pids", {"pids.max": "50"}),
+                ("/sys/fs/cgroup", {"pids.max": "50"})) as processes:
+        run = lab("--time", "1ms", "--loads", "io,cpu", "--kinds", "serial,threads", "--gil",
+                  "without", "--workers", "2,64", "--json", "-", code=1,
+                  preexec_fn=enter(processes))
+    assert run.stderr == ("weft lab: I/O-bound, threads, 64 workers: Resource temporarily "
+                          "unavailable\n")
+    found = json.loads(run.stdout)
+    assert [(row["load"], row["kind"], row["workers"]) for row in found["rows"]] == [
+        (load, kind, workers) for load in ["io", "cpu"]
+        for kind, workers in [("serial", 1), ("threads", 2)]]
+
+
 def test_json_on_stdout_is_all_that_is_there():
     run = lab(*QUICK, "--json", "-")
     found = json.loads(run.stdout)
     assert [(row["load"], row["kind"], row["gil"]) for row in found["rows"]] == [
         ("cpu", "serial", False), ("cpu", "serial", True)]
+
+
+def test_json_may_go_to_who_reads_a_fifo(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with started(words=[tool_path(), "lab", *QUICK, "--json", str(fifo)]) as process:
+        found = json.loads(fifo.read_text(encoding="utf-8"))
+        process.communicate(timeout=SLOW * PATIENCE_S)
+    assert process.returncode == 0
+    assert [row["load"] for row in found["rows"]] == ["cpu", "cpu"]
 
 
 def test_only_what_was_asked_for_is_measured():
@@ -205,16 +281,33 @@ def test_a_wrong_argument_is_named(arguments, message):
     assert run.stderr.count("\n") == 1
 
 
-def test_a_full_disk_is_told():
+COMMAND = ["--time", "500ms", "-j", "1", "--", "true"]
+
+
+@pytest.mark.parametrize("arguments", [QUICK, [*QUICK, "--json", "-"], COMMAND,
+                                       ["--json", "-", *COMMAND], ["--json", "-", *COMMAND[:-1],
+                                                                   "false"]])
+def test_a_full_disk_is_told(arguments):
     with open("/dev/full", "w", encoding="ascii") as full:
-        run = subprocess.run([tool_path(), "lab", *QUICK], stdin=subprocess.DEVNULL, stdout=full,
-                             stderr=subprocess.PIPE, text=True, timeout=SLOW * PATIENCE_S)
+        run = subprocess.run([tool_path(), "lab", *arguments], stdin=subprocess.DEVNULL,
+                             stdout=full, stderr=subprocess.PIPE, text=True,
+                             timeout=SLOW * PATIENCE_S)
     assert (run.returncode, run.stderr) == (
         1, "weft lab: standard output: No space left on device\n")
 
 
-def test_a_table_that_nobody_reads_ends_quietly():
-    with started(words=[tool_path(), "lab", *QUICK]) as process:
+@pytest.mark.parametrize("arguments, name", [(QUICK, "--json"), (COMMAND, "--json"),
+                                             (QUICK, "--html")])
+def test_a_file_that_is_full_is_told(arguments, name):
+    run = lab(name, "/dev/full", *arguments, code=1)
+    assert run.stderr == f"weft lab: {name} /dev/full: No space left on device\n"
+    assert run.stdout != ""
+
+
+@pytest.mark.parametrize("arguments", [QUICK, [*QUICK, "--json", "-"], COMMAND,
+                                       ["--json", "-", *COMMAND]])
+def test_a_table_that_nobody_reads_ends_quietly(arguments):
+    with started(words=[tool_path(), "lab", *arguments]) as process:
         process.stdout.close()
         process.stdout = None
         _, errors = process.communicate(timeout=SLOW * PATIENCE_S)
@@ -251,13 +344,44 @@ def test_a_lab_that_is_ended_leaves_nothing_running(number):
         assert "interrupted" in out
 
 
+def test_what_was_not_measured_is_not_known():
+    with started(words=[tool_path(), "lab", "--time", "1h", "--json", "-"]) as process:
+        while len(started_processes(process)) < 2:  # the zygote, the site: no figure yet
+            pass
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=SLOW * PATIENCE_S)
+    found = json.loads(out)
+    assert found["interrupted"] is True
+    assert found["rows"] == found["verdicts"] == []
+    assert found["others"] is None
+
+
+@pytest.mark.parametrize("arguments", [QUICK, COMMAND])
+def test_one_that_waits_for_somebody_to_read_can_be_ended(arguments, tmp_path):
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x")
+    os.set_blocking(writer, True)
+    file = tmp_path / "lab.json"
+    with started(words=[tool_path(), "lab", "--json", str(file), *arguments],
+                 stdout=writer) as process:
+        os.close(writer)
+        while not file.exists() or not file.read_text().endswith("}\n"):
+            pass  # it is the first to be written
+        process.terminate()
+        process.wait(timeout=SLOW * PATIENCE_S)
+    os.close(reader)
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_ctrl_c_at_a_terminal_shows_what_there_is():
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(tool_path(), ["weft", "lab", "--time", "1h", "--loads", "io", "--workers", "2",
                                 "--kinds", "serial,threads"], ENVIRONMENT)
     seen = b""
-    while b"again" not in seen:  # the progress line: everything has been visited once
+    while b"again); at most " not in seen:  # everything has been visited once
         seen += os.read(terminal, 4096)
     os.write(terminal, b"\x03")
     shown = read_terminal(terminal)
@@ -266,4 +390,4 @@ def test_ctrl_c_at_a_terminal_shows_what_there_is():
     assert os.waitstatus_to_exitcode(status) == 130
     assert re.search(r"I/O-bound: \d thread.* win|I/O-bound: serial wins", shown)
     assert "Interrupted" in shown
-    assert b"left" in seen
+    assert re.search(rb"\(\d of 4\)", seen)  # the first round: how long it takes is not known

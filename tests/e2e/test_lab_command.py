@@ -244,10 +244,21 @@ def test_when_all_runs_fail_nothing_is_said_about_the_command(lab, inputs):
 
 
 def test_control_characters_of_a_failure_are_not_printed(lab, inputs):
-    run = lab("-i", inputs(["\033[31mred"]), "-j", "1", "--",
+    run = lab("-i", inputs(["\033[31mred \u009b31mü"]), "-j", "1", "--",
               *shell('printf "\\033[2J%s\\n" "$1" >&2; exit 1'))
     assert run.returncode == 1
-    assert "?[2J?[31mred" in run.stdout and "\033" not in run.stdout
+    assert "?[2J?[31mred ??31mü" in run.stdout
+    assert "\033" not in run.stdout and "\u009b" not in run.stdout
+
+
+def test_bytes_that_are_no_text_are_questions_in_the_json_and_the_others_stay(lab, tmp_path):
+    """Of the two bytes of a letter, the end of what was said has only the second."""
+    (tmp_path / "inputs.txt").write_bytes(b"M\xc3\xbcller\xff\n")
+    run = lab("-i", "inputs.txt", "-j", "1", "--json", "-", "--",
+              *shell('for i in $(seq 300); do printf ü >&2; done; echo >&2; exit 1'))
+    failure = report_of(run)["failure"]
+    assert failure["input"] == "Müller?"
+    assert failure["stderr"] == "?" + 255 * "ü" + "\n"
 
 
 @not_emulated("makes vfork() a fork(), so that posix_spawn() does not hear of errors")
@@ -274,6 +285,9 @@ def test_a_command_that_cannot_be_started_is_named(lab, command, message):
     (["-n", "0", "--", "true"], "weft lab: -n 0: must be at least 1"),
     (["--loads", "cpu", "--", "true"], "weft lab: --loads: not with a command"),
     (["--html", "x.html", "--", "true"], "weft lab: --html: not with a command"),
+    (["cpu", "--", "true"], "weft lab: unexpected argument 'cpu'; a command comes after --"),
+    (["-j", "1", "cpu", "--", "true"], "weft lab: unexpected argument 'cpu'; a command comes after"),
+    (["-i", "--", "true"], "weft lab: unexpected argument 'true'; a command comes after --"),
     (["-0"], "weft lab: -0: needs a command, after --"),
     (["-o", "x"], "weft lab: -o: needs a command, after --"),
 ])
