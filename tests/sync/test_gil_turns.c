@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whose turn it is to hold a GIL, for strands that do not run and times that are made up. */
+#include <pthread.h>
 #include <string.h>
 
 #include "harness.h"
@@ -291,6 +292,38 @@ TEST(when_all_who_wait_are_about_to_go_nobody_has_it_and_the_next_one_takes_it)
     gil_unqueue(&gil, &waiters[1], now);
     EXPECT_EQ(load_relaxed(&gil.word), gil_word_of(&strands[2]));
     EXPECT_EQ(gil.counts.switches, 0);
+}
+
+static bool barging;
+static long barged;
+
+/* Enters as whoever finds it free does, without the guard. */
+static void *barge(void *unused)
+{
+    while (load_relaxed(&barging)) {
+        uint64_t word = 0;
+        barged += cas_acquire(&gil.word, &word, gil_word_of(&strands[2]));
+    }
+    return unused;
+}
+
+/* Else it could have two holders: one who comes at that moment, and what is written over it. */
+TEST(while_one_is_about_to_go_it_is_at_no_moment_free_without_the_guard)
+{
+    pthread_t thread;
+    begin();
+    come(1);
+    waiters[1].state = GIL_PARKED;
+    waiters[1].node.strand = &strands[1];
+    store_relaxed(&barging, true);
+    EXPECT_EQ(pthread_create(&thread, NULL, barge, NULL), 0);
+    for (int i = 0; i < 1000 * 1000; i++) {
+        leave();
+        store_relaxed(&gil.word, gil_word_of(&strands[0]) | GIL_WANTED);
+    }
+    store_relaxed(&barging, false);
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    EXPECT_EQ(barged, 0);
 }
 
 TEST(checks_that_are_frequent_look_seldom_and_rare_ones_each_time)
