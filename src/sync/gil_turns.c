@@ -37,13 +37,15 @@
  */
 #include "sync/gil.h"
 
-#define SWITCH_NS (5 * WEFT_MS)
+#define SWITCH_NS     (5 * WEFT_MS)
+#define SWITCH_MAX_NS (365 * 24 * 3600 * WEFT_S) /* a year: sums of times do not overflow */
 
 enum { CREDIT_GROWS = 20, CREDIT_MOST = 8, LOOKS_MAX = 63 };
 
 static int64_t interval(const struct gil *gil)
 {
-    return gil->switch_ns > 0 ? gil->switch_ns : SWITCH_NS;
+    int64_t ns = gil->switch_ns > 0 ? gil->switch_ns : SWITCH_NS;
+    return ns < SWITCH_MAX_NS ? ns : SWITCH_MAX_NS;
 }
 
 /* What a brief hold may last. */
@@ -144,8 +146,10 @@ static void add(struct gil *gil, struct gil_waiter *waiter, bool first)
 
 void gil_queue(struct gil *gil, struct gil_waiter *waiter)
 {
-    if (!gil->since_ns)
+    if (!gil->since_ns) {
         gil->since_ns = gil->turn_ns = waiter->since_ns;
+        store_relaxed(&gil->looks, 0); /* relaxed: as in gil_plan(). An earlier holder's plan */
+    }
     add(gil, waiter, false);
     if (!waiter->strand->lingers)
         list_push_back(&gil->briefs, &waiter->brief);
@@ -180,15 +184,21 @@ static void end_hold(struct gil *gil, int64_t now)
         gil->counts.longest_hold_ns = ns;
 }
 
+static void count_switch(struct gil *gil, int64_t waited_ns)
+{
+    gil->counts.switches++;
+    if (waited_ns > gil->counts.longest_wait_ns)
+        gil->counts.longest_wait_ns = waited_ns;
+}
+
 /* Gives it to a waiter. False: that one's wait has just ended otherwise. */
 static bool grant(struct gil *gil, struct gil_waiter *waiter, int64_t now, struct list *ret_resumed)
 {
     if (waiter->state == GIL_PARKED && !park_decide_woken(&waiter->node))
         return false;
     take_out(waiter);
-    if (now - waiter->since_ns > gil->counts.longest_wait_ns)
-        gil->counts.longest_wait_ns = now - waiter->since_ns;
-    gil->counts.switches++;
+    if (holder_of(gil) != gil_word_of(waiter->strand))
+        count_switch(gil, now - waiter->since_ns);
     gil->since_ns = waiter->granted_ns = now;
     gil->woke_ns = 0;
     if (waiter == gil->lender)
