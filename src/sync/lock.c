@@ -165,13 +165,12 @@ static int sleep(struct attempt *attempt, weft_deadline deadline, unsigned flags
     if (attempt->has_kept)
         return park_wait_then(node, 1, deadline, flags, look_again_blocked, attempt);
     weft_deadline soon = weft_after(KEEP_NS);
+    bool last =
+        deadline.ns <= soon.ns || (!(flags & PARK_SHIELDED) && weft_scope_deadline().ns < soon.ns);
     int rc = park_wait_then(node, 1, weft_sooner(deadline, soon), flags | PARK_KEEPS, look_again,
                             attempt->lock);
     attempt->has_kept = true;
-    if (rc != -ETIMEDOUT || deadline.ns <= soon.ns ||
-        (!(flags & PARK_SHIELDED) && !weft_left(weft_scope_deadline())))
-        return rc;
-    return -EAGAIN;
+    return rc == -ETIMEDOUT && !last ? -EAGAIN : rc;
 }
 
 /* Parks while the lock is held. Returns 1: lock handed over; 0: try again; or an error. */

@@ -336,6 +336,26 @@ TEST(a_wait_that_is_late_has_it_again)
     part();
 }
 
+/* About when the lock is no longer waited for with the GIL. */
+static void be_late_by_scope(void)
+{
+    for (int i = 0; i < 100; i++) {
+        weft_scope scope;
+        weft_scope_enter(&scope, weft_after((40 + i) * WEFT_US), 0);
+        EXPECT_EQ(weft_lock_acquire(&lock, WEFT_FOREVER), -ETIMEDOUT);
+        EXPECT_EQ(weft_scope_leave(&scope), -ETIMEDOUT);
+    }
+}
+
+TEST(a_scope_that_ends_the_wait_for_a_lock_says_so)
+{
+    prepare();
+    weft_lock_lock(&lock);
+    block = be_late_by_scope;
+    strands_join(strands_start(1, block_with_it));
+    release_lock();
+}
+
 static void be_cancelled(void)
 {
     char byte;
