@@ -15,6 +15,7 @@
 #include <sched.h>
 
 #include "pool/crew.h"
+#include "sync/lock.h"
 
 #define SPIN_NS (10 * WEFT_US)
 
@@ -108,7 +109,7 @@ static bool drive(struct crew *crew)
         crew->leader = NULL;
     crew_hold(crew);
     crew_leave(crew, &harvest);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     return true;
 }
 
@@ -129,7 +130,7 @@ static int sleep_on_bell(struct crew *crew, const struct awaited *what, weft_dea
     if (!crew_has_news(crew)) {
         weft_lock_release(&crew->lock);
         rc = park_wait(nodes, 2, deadline, flags);
-        weft_lock_lock(&crew->lock);
+        lock_inner(&crew->lock);
     }
     uint32_t listening = LEADER;
     (void)cas_relaxed(&hub->listening, &listening, NOBODY); /* relaxed: nobody sleeps any more */
@@ -165,7 +166,7 @@ static int lead_on(struct crew *crew, const struct awaited *what, weft_deadline 
     watch_lanes(crew, &watch);
     weft_lock_release(&crew->lock);
     bool news = spin(crew, &watch);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     if (news)
         return 1;
     int rc = sleep_on_bell(crew, what, deadline, flags);

@@ -8,6 +8,7 @@
 #include <weft.h>
 
 #include "pair.h"
+#include "sync/queue.h"
 
 static weft_gil gil = WEFT_GIL_INIT, outer = WEFT_GIL_INIT, inner = WEFT_GIL_INIT;
 static weft_lock lock = WEFT_LOCK_INIT;
@@ -228,6 +229,22 @@ TEST(a_select_releases_it)
     prepare();
     EXPECT_EQ(weft_queue_open(&queue, sizeof(int), 1, 0), 0);
     expect_released(wait_by_select, put_item);
+    weft_queue_close(queue);
+}
+
+/* Else it would have to wait for it with that lock, and all others for the lock. */
+TEST(a_wait_for_a_lock_inside_of_the_library_keeps_it)
+{
+    prepare();
+    EXPECT_EQ(weft_queue_open(&queue, sizeof(int), 1, 0), 0);
+    weft_lock_lock(queue_lock(queue));
+    block = put_item;
+    struct strands *strand = strands_start(1, block_with_it);
+    UNTIL(atomic_load(&entered));
+    strands_until_asleep(strand);
+    EXPECT_EQ(weft_gil_enter(&gil, weft_after(5 * WEFT_MS)), -ETIMEDOUT);
+    EXPECT_EQ(weft_lock_release(queue_lock(queue)), 0);
+    strands_join(strand);
     weft_queue_close(queue);
 }
 
