@@ -128,9 +128,15 @@ static int attempt_gone(void *ctx)
 
 void thread_set_join(struct thread_set *set)
 {
+    struct strand *self = strand_self();
+    struct hold_away away;
     (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER,
                       PARK_SHIELDED | PARK_FOR_STRANDS);
+    /* The destructors of the program's own keys run last, and may want what the joiner holds. */
+    away.n = 0;
+    hold_let_go(self, &away);
     join_ended(set, 0);
+    hold_take_back(self, &away);
 }
 
 struct thread_runner {
