@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <weft.h>
 
@@ -123,6 +125,37 @@ TEST(a_serial_call_may_use_what_its_caller_holds)
     EXPECT_EQ(weft_gil_leave(&gil), 0);
     weft_group_close(group);
     EXPECT_EQ(abandoned(&gil), 0);
+}
+
+static int fork_with_it(weft_call *call)
+{
+    weft_rlock rlock = WEFT_RLOCK_INIT;
+    int status;
+    (void)call;
+    EXPECT_EQ(weft_gil_enter(&gil, WEFT_FOREVER), 0);
+    weft_rlock_lock(&rlock);
+    pid_t child = fork();
+    if (child == 0) {
+        EXPECT_EQ(weft_gil_enter(&gil, WEFT_NOW), -EDEADLK);
+        EXPECT_EQ(weft_gil_leave(&gil), 0);
+        EXPECT_EQ(weft_gil_enter(&gil, WEFT_NOW), 0);
+        EXPECT_EQ(weft_rlock_release(&rlock), 0);
+        _exit(0);
+    }
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(weft_rlock_release(&rlock), 0);
+    return weft_gil_leave(&gil);
+}
+
+/* A task goes on in its child as a thread. */
+TEST_EACH_KIND(a_child_of_its_holder_has_it)
+{
+    weft_group *group;
+    EXPECT_EQ(weft_group_open(&group, kind, NULL), 0);
+    EXPECT_EQ(weft_group_start(group, fork_with_it, NULL, 0), 0);
+    EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
+    weft_group_close(group);
 }
 
 static void *end_with_it(void *arg)
