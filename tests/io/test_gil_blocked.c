@@ -200,6 +200,44 @@ TEST(a_wait_for_a_semaphore_releases_it)
     expect_released(wait_for_semaphore, release_semaphore);
 }
 
+static weft_semaphore *permits; /* in shared memory */
+static atomic_int acquired;
+
+static void wait_for_permit(void)
+{
+    EXPECT_EQ(weft_semaphore_acquire(permits, WEFT_FOREVER), 0);
+}
+
+static void acquire_one(size_t index)
+{
+    (void)index;
+    wait_for_permit();
+    atomic_fetch_add(&acquired, 1);
+}
+
+/* There, whoever has taken a permit wakes the next one, who would sleep beside one that is free. */
+TEST(a_permit_in_shared_memory_is_taken_before_it)
+{
+    DESCRIPTORS_MAY_STAY();
+    EXPECT_EQ(weft_init(), 0);
+    prepare();
+    permits = weft_shared_alloc(sizeof *permits);
+    weft_semaphore_init(permits, 0, 0);
+    block = wait_for_permit;
+    struct strands *first = strands_start(1, block_with_it);
+    strands_until_asleep(first);
+    struct strands *second = strands_start(1, acquire_one);
+    strands_until_asleep(second);
+    EXPECT_EQ(weft_gil_enter(&gil, WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_semaphore_release(permits, 1), 0);
+    EXPECT_EQ(weft_semaphore_release(permits, 1), 0);
+    UNTIL(atomic_load(&acquired) == 1);
+    EXPECT_EQ(weft_gil_leave(&gil), 0);
+    strands_join(second);
+    strands_join(first);
+    weft_shared_free(permits);
+}
+
 static void set_event(void)
 {
     weft_event_set(&event);
