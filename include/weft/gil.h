@@ -26,13 +26,14 @@
  * it sleeps, and has it again when the call returns, whatever came of it: also late, also
  * cancelled. Nothing of the interpreter may then be in the midst of a change around such a call. A
  * lock of weft's that is held for a moment only does not count as blocking; a pool's worker that
- * runs another call instead of waiting does. Without it such a strand sleeps with the GIL, and a
- * task that does so can keep out the one that it waits for.
+ * runs another call instead of waiting does. weft_run_once() keeps it: leave it before, so that the
+ * tasks can have it. Without release_when_blocked a strand sleeps with the GIL, and a task that
+ * does so can keep out the one that it waits for.
  *
  * A strand may hold several, up to WEFT_GILS_MAX. It takes them in the same order everywhere; and
  * waits for the second with the first. When it blocks it gives up those that are released, from the
  * innermost outwards, up to the first that is not; and takes them back in the order in which it had
- * taken them.
+ * taken them. So what it waits for with one that is not released must need none of its others.
  *
  * It works among threads, made by weft or not, and tasks of one process, in private memory, which
  * must outlive all calls that use it. After a fork the child has it as it was: as with any lock, a
