@@ -307,21 +307,26 @@ static bool help(struct map *map, weft_deadline deadline)
 struct await {
     struct map *map;
     weft_deadline deadline;
+    struct hold_away away; /* let go of once, not at each call that runs inside of the wait */
 };
 
 static int attempt_all(void *ctx)
 {
     struct await *await = ctx;
-    while (is_running(await->map))
+    while (is_running(await->map)) {
+        hold_let_go(strand_self(), &await->away);
         if (!help(await->map, await->deadline))
             return -EAGAIN;
+    }
     return 0;
 }
 
 static int wait_all(struct map *map, weft_deadline deadline, unsigned flags)
 {
-    struct await await = { map, deadline };
-    return signal_wait(&map->changed, attempt_all, &await, deadline, flags | PARK_FOR_POOL_MAP);
+    struct await await = { .map = map, .deadline = deadline };
+    int rc = signal_wait(&map->changed, attempt_all, &await, deadline, flags | PARK_FOR_POOL_MAP);
+    hold_take_back(strand_self(), &await.away);
+    return rc;
 }
 
 static int over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec,

@@ -303,16 +303,26 @@ static void let_run(weft_group *group, weft_deadline deadline)
 struct await {
     weft_group *group;
     weft_deadline deadline;
-    weft_future *ended; /* next: what it gives */
-    int verdict;        /* all: what weft_group_join() returns */
+    weft_future *ended;    /* next: what it gives */
+    int verdict;           /* all: what weft_group_join() returns */
+    struct hold_away away; /* let go of once, not at each call that runs inside of the wait */
 };
+
+/* Whether a call has been run instead of waiting. */
+static bool run_inside(struct await *await)
+{
+    if (await->deadline.ns <= 0)
+        return false;
+    hold_let_go(strand_self(), &await->away);
+    return help(await->group, await->deadline);
+}
 
 static int attempt_next(void *ctx)
 {
     struct await *await = ctx;
     int rc;
     while ((rc = try_next(await->group, &await->ended)) == -EAGAIN)
-        if (await->deadline.ns <= 0 || !help(await->group, await->deadline))
+        if (!run_inside(await))
             break;
     return rc;
 }
@@ -322,6 +332,7 @@ int weft_group_next(weft_group *group, weft_future **ret_future, weft_deadline d
     struct await await = { .group = group, .deadline = deadline };
     let_run(group, deadline);
     int rc = signal_wait(&group->gave, attempt_next, &await, deadline, PARK_FOR_GROUP_NEXT);
+    hold_take_back(strand_self(), &await.away);
     if (rc == 0)
         *ret_future = await.ended;
     return rc;
@@ -358,7 +369,7 @@ static int attempt_all(void *ctx)
 {
     struct await *await = ctx;
     while (!all_ended(await))
-        if (await->deadline.ns <= 0 || !help(await->group, await->deadline))
+        if (!run_inside(await))
             return -EAGAIN;
     return 0;
 }
@@ -370,6 +381,7 @@ static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags, i
     let_run(group, deadline);
     int rc =
         signal_wait(&group->emptied, attempt_all, &await, deadline, flags | PARK_FOR_GROUP_JOIN);
+    hold_take_back(strand_self(), &await.away);
     *ret_verdict = await.verdict;
     return rc;
 }

@@ -27,6 +27,12 @@ static int enter_and_leave(weft_call *call)
     return rc < 0 ? rc : weft_gil_leave(&gil);
 }
 
+static int nothing(weft_call *call)
+{
+    (void)call;
+    return 0;
+}
+
 /* ---- calls inside of calls */
 
 static int map_with_it(weft_call *call)
@@ -60,6 +66,44 @@ TEST(calls_inside_of_one_that_blocks_with_it_may_have_it_in_tasks)
     run_inside(WEFT_TASKS);
 }
 
+static atomic_bool stop;
+
+static void compute(size_t index)
+{
+    (void)index;
+    EXPECT_EQ(weft_gil_enter(&gil, WEFT_FOREVER), 0);
+    while (!atomic_load(&stop))
+        EXPECT_EQ(weft_gil_check(&gil), 0);
+    EXPECT_EQ(weft_gil_leave(&gil), 0);
+}
+
+static int map_many_with_it(weft_call *call)
+{
+    const weft_map map = { .count = 1000 };
+    EXPECT_EQ(weft_gil_enter(&gil, WEFT_FOREVER), 0);
+    int rc = weft_pool_map(call->pointer, nothing, &map, WEFT_FOREVER);
+    EXPECT_EQ(weft_gil_leave(&gil), 0);
+    return rc;
+}
+
+/* Else each of them would cost a turn, or a loan. */
+TEST(calls_inside_of_one_do_not_take_it_back_one_by_one)
+{
+    weft_future *future;
+    weft_gil_counts counts;
+    open_pool(WEFT_THREADS, 1);
+    struct strands *computing = strands_start(1, compute);
+    EXPECT_EQ(weft_pool_submit(pool, map_many_with_it, pool, WEFT_POINTER, &future, WEFT_FOREVER),
+              0);
+    EXPECT_EQ(weft_future_wait(future, WEFT_FOREVER), 0);
+    atomic_store(&stop, true);
+    strands_join(computing);
+    weft_gil_counters(&gil, &counts);
+    EXPECT_LE(counts.waits, 16);
+    weft_future_close(future);
+    weft_pool_close(pool);
+}
+
 /* ---- a leader */
 
 static weft_event *go; /* in shared memory */
@@ -69,12 +113,6 @@ static atomic_bool entered;
 static int wait_for_go(weft_call *call)
 {
     return weft_event_wait(call->pointer, WEFT_FOREVER);
-}
-
-static int nothing(weft_call *call)
-{
-    (void)call;
-    return 0;
 }
 
 static void lead(size_t index)
