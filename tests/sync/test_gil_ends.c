@@ -201,3 +201,30 @@ TEST(a_foreign_call_of_a_task_that_keeps_it_loses_it)
     EXPECT_EQ(abandoned(&gil), 1);
     expect_free(&gil);
 }
+
+static weft_gil many[2][WEFT_GILS_MAX];
+
+static int enter_and_keep_as_many(void *arg)
+{
+    for (size_t i = 0; i < WEFT_GILS_MAX; i++)
+        EXPECT_EQ(weft_gil_enter(&many[1][i], WEFT_FOREVER), 0);
+    return *(int *)arg;
+}
+
+/* By a thread, which makes a foreign call itself; and what it had let go of comes on top. */
+TEST(who_has_more_than_it_may_take_takes_no_more_and_lets_go_of_no_more_than_there_is_room_for)
+{
+    int answer = 43;
+    for (size_t i = 0; i < WEFT_GILS_MAX; i++) {
+        weft_gil_init(&many[0][i], 0, true);
+        weft_gil_init(&many[1][i], 0, true);
+        EXPECT_EQ(weft_gil_enter(&many[0][i], WEFT_FOREVER), 0);
+    }
+    EXPECT_EQ(weft_blocking(enter_and_keep_as_many, &answer), 43);
+    EXPECT_EQ(weft_gil_enter(&gil, WEFT_NOW), -EMFILE);
+    EXPECT_EQ(weft_sleep_until(weft_after(WEFT_MS)), 0);
+    for (size_t i = 0; i < WEFT_GILS_MAX; i++) {
+        EXPECT_EQ(weft_gil_leave(&many[0][i]), 0);
+        EXPECT_EQ(weft_gil_leave(&many[1][i]), 0);
+    }
+}
