@@ -25,17 +25,19 @@
  * With release_when_blocked a strand that blocks in one of weft's own calls gives the GIL up before
  * it sleeps, and has it again when the call returns, whatever came of it: also late, also
  * cancelled. Nothing of the interpreter may then be in the midst of a change around such a call. A
- * lock of weft's that is held for a moment only does not count as blocking. Without it such a
- * strand sleeps with the GIL, and a task that does so can keep out the one that it waits for.
+ * lock of weft's that is held for a moment only does not count as blocking; a pool's worker that
+ * runs another call instead of waiting does. weft_run_once() keeps it: leave it before, so that the
+ * tasks can have it. Without release_when_blocked a strand sleeps with the GIL, and a task that
+ * does so can keep out the one that it waits for.
  *
  * A strand may hold several, up to WEFT_GILS_MAX. It takes them in the same order everywhere; and
  * waits for the second with the first. When it blocks it gives up those that are released, from the
  * innermost outwards, up to the first that is not; and takes them back in the order in which it had
- * taken them.
+ * taken them. So what it waits for with one that is not released must need none of its others.
  *
- * It works among threads, made by weft or not, and tasks of one process, in private memory. After
- * a fork the child has it as it was: as with any lock, a child that was forked while another thread
- * held it cannot take it.
+ * It works among threads, made by weft or not, and tasks of one process, in private memory, which
+ * must outlive all calls that use it. After a fork the child has it as it was: as with any lock, a
+ * child that was forked while another strand held it, or waited for it, cannot rely on it.
  */
 #ifndef WEFT_GIL_H
 #define WEFT_GIL_H
@@ -76,7 +78,7 @@ void weft_gil_init(weft_gil *gil, int64_t switch_ns, bool release_when_blocked);
 
 /*
  * Takes it.
- * Returns  0: held; -EDEADLK: the caller holds it already; -EMFILE: and WEFT_GILS_MAX others;
+ * Returns  0: held; -EDEADLK: the caller holds it already; -EMFILE: it holds WEFT_GILS_MAX others;
  *          -ETIMEDOUT (WEFT_NOW: somebody else holds it); -ECANCELED.
  * Blocks   until it is the caller's turn. Keeps other GILs meanwhile.
  */
@@ -94,7 +96,7 @@ int weft_gil_check_waiting(weft_gil *gil);
  * Lets others have it if it is their turn, or they need it for a moment; the caller has it again
  * when this returns. For the loop of an interpreter: where nobody waits it is one load. Without
  * effect while the caller holds another GIL that it took later.
- * Returns  0; -EPERM: the caller does not hold it, which is only found when somebody waits.
+ * Returns  0; -EPERM: the caller does not hold it, which is found, if at all, when somebody waits.
  * Blocks   while others have it. Ignores cancellation and scopes.
  */
 static inline int weft_gil_check(weft_gil *gil)

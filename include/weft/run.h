@@ -11,8 +11,9 @@
  *     on_readable:  weft_run_once(WEFT_NOW);
  *
  * Tasks then run only inside weft_run_once(). So the thread must not wait for them in any other
- * way: a weft_group_join() of a group of tasks in that thread would wait for ever; the group's
- * descriptor, or a task that is told by a flag, says when they are done.
+ * way: a weft_group_join() of a group of tasks in that thread, or a weft_gil_enter() of what a task
+ * has, would wait for ever; the group's descriptor, or a task that is told by a flag, says when
+ * they are done.
  */
 #ifndef WEFT_RUN_H
 #define WEFT_RUN_H

@@ -30,6 +30,7 @@
 
 #include "io/child.h"
 #include "park/trace.h"
+#include "sync/lock.h"
 
 #define GRACE_NS (2 * WEFT_S)
 
@@ -101,7 +102,7 @@ static bool reap(weft_child *child)
 
 static bool is_reaped(weft_child *child)
 {
-    weft_lock_lock(&child->lock);
+    lock_inner(&child->lock);
     bool reaped = reap(child);
     weft_lock_release(&child->lock);
     return reaped;
@@ -140,7 +141,7 @@ static int send_signal(const weft_child *child, int signo)
 
 int weft_child_kill(weft_child *child, int signo)
 {
-    weft_lock_lock(&child->lock);
+    lock_inner(&child->lock);
     bool gone = child->own_group ? child->reaped : reap(child);
     int rc = gone ? -ESRCH : send_signal(child, signo);
     weft_lock_release(&child->lock);

@@ -39,7 +39,7 @@ void hold_watch_end(struct strand *self)
 
 void hold_let_go_slow(struct strand *self, struct hold_away *away)
 {
-    for (struct hold *hold; (hold = self->hold) && hold->lets_go;) {
+    for (struct hold *hold; (hold = self->hold) && hold->lets_go && away->n < HOLD_MAX;) {
         away->what[away->n++] = hold;
         hold_remove(self, hold);
         hold->ops->let_go(hold, self); /* from here on it is another's */

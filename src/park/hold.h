@@ -18,7 +18,7 @@
 
 #include "park/strand.h"
 
-enum { HOLD_MAX = 8 }; /* at a time by one strand */
+enum { HOLD_MAX = 8 }; /* that a strand takes; what it takes back may make it more */
 
 struct hold_ops {
     /* Gives it up, by its strand, which no longer has it on its list. Never waits. */

@@ -122,6 +122,9 @@ uint64_t strand_new_id(void);
 /* Makes the calling thread another strand than it was: for a child, after a fork. */
 void strand_renew(void);
 
+/* Gives it what another, which is no more, was known by and held: locks with an owner, GILs. */
+void strand_inherit(const struct strand *other);
+
 /* The calling strand's record. Never fails. */
 static inline struct strand *strand_self(void)
 {

@@ -53,6 +53,16 @@ void strand_renew(void)
     strand_attach();
 }
 
+void strand_inherit(const struct strand *other)
+{
+    struct strand *self = strand_self();
+    self->id = other->id;
+    self->hold = other->hold;
+    self->holds = other->holds;
+    if (self->hold)
+        hold_watch_end(self);
+}
+
 static void thread_sleep(struct strand *self, weft_deadline deadline)
 {
     uint32_t token = TOKEN_EMPTY;

@@ -33,6 +33,7 @@
 #include "pool/auto.h"
 #include "pool/pool.h"
 #include "strand/self.h"
+#include "sync/lock.h"
 
 const char *auto_isolates(const weft_options *options)
 {
@@ -55,7 +56,7 @@ void auto_worker_begins(struct worker *worker)
     clockid_t clock;
     if (pthread_getcpuclockid(pthread_self(), &clock) != 0)
         return; /* it is not measured: others stand for it */
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     gauge->tid = (int)syscall(SYS_gettid);
     gauge->clock = clock;
     gauge->strand = strand_self();
@@ -65,7 +66,7 @@ void auto_worker_begins(struct worker *worker)
 void auto_worker_ends(struct worker *worker)
 {
     weft_pool *pool = worker->pool;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     worker->gauge.tid = 0;
     if (worker->gauge.state != GAUGE_GIVEN_UP)
         worker->gauge.state = GAUGE_NONE;
@@ -88,7 +89,7 @@ void auto_worker_given_up(struct worker *worker)
 {
     weft_pool *pool = worker->pool;
     struct pilot *pilot = pool->pilot;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     worker->gauge.state = GAUGE_GIVEN_UP;
     pilot->given_up += worker->number < pilot->bound;
     pilot->opened = pilot_size(pilot);
@@ -119,7 +120,7 @@ static bool needs_pilot(const weft_pool *pool)
 
 bool auto_needs_pilot(weft_pool *pool)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool needs = needs_pilot(pool);
     weft_lock_release(&pool->lock);
     return needs;

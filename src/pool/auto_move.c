@@ -18,6 +18,7 @@
 #include "pool/pool.h"
 #include "pool/processes.h"
 #include "process/process.h"
+#include "sync/lock.h"
 
 weft_pool *auto_processes(weft_pool *pool)
 {
@@ -42,7 +43,7 @@ static weft_pool *processes_for(weft_pool *pool, const weft_future *future)
 /* Whether a future is the crew's; once it is, it stays so. */
 static bool is_elsewhere(weft_pool *pool, const weft_future *future)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool elsewhere = future->elsewhere;
     weft_lock_release(&pool->lock);
     return elsewhere;
@@ -50,7 +51,7 @@ static bool is_elsewhere(weft_pool *pool, const weft_future *future)
 
 static void mark(weft_pool *pool, weft_future *future, bool elsewhere)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     future->elsewhere = elsewhere;
     weft_lock_release(&pool->lock);
 }
@@ -132,7 +133,7 @@ static const char *why_not(const weft_options *options)
 
 static void note(weft_pool *pool, const char *why)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     pool->pilot->why_threads = why;
     weft_lock_release(&pool->lock);
 }
@@ -149,7 +150,7 @@ bool auto_can_move(weft_pool *pool)
 static bool sees_what_runs(weft_pool *pool, weft_pool *processes)
 {
     bool sees = true;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     for (uint32_t i = 0; sees && i < pool->pilot->bound; i++) {
         const struct running *running = pool->workers[i].running;
         const weft_future *future = running ? running->future : NULL;
@@ -164,7 +165,7 @@ static bool sees_what_runs(weft_pool *pool, weft_pool *processes)
 static weft_future *take_one(weft_pool *pool)
 {
     weft_future *found = NULL;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     LIST_FOREACH (link, &pool->queue) {
         weft_future *future = CONTAINER(link, weft_future, queue_link);
         if (!processes_for(pool, future))
@@ -196,7 +197,7 @@ static void move_queued(weft_pool *pool)
 /* False: the pool is closing. */
 static bool put_up(weft_pool *pool, weft_pool *processes)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool closing = pool->closing;
     if (!closing)
         store_release(&pool->pilot->processes, processes); /* pairs with auto_processes() */

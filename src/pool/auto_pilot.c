@@ -16,6 +16,7 @@
 #include "base/cpus.h"
 #include "pool/auto.h"
 #include "pool/pool.h"
+#include "sync/lock.h"
 
 /* How old may be what is known of limits, when the pool would grow, and at any time. */
 enum { LIMITS_NS = 100 * 1000000, LIMITS_MAX_NS = 1000 * 1000000, REFUSED_NS = 500 * 1000000 };
@@ -45,7 +46,7 @@ static void set_bound(weft_pool *pool, uint32_t bound)
 static void set_size(weft_pool *pool, uint32_t size)
 {
     uint32_t bound = 0;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     for (uint32_t n = 0; n < size && bound < pool->options.workers; bound++)
         n += pool->workers[bound].gauge.state != GAUGE_GIVEN_UP;
     if (bound != pool->pilot->bound)
@@ -57,7 +58,7 @@ static void set_size(weft_pool *pool, uint32_t size)
 static struct worker *next_to_start(weft_pool *pool)
 {
     struct worker *worker = NULL;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool may = !auto_is_over(pool) && pool->usable;
     for (uint32_t i = 0; may && !worker && i < pool->pilot->bound; i++) {
         if (pool->workers[i].gauge.state != GAUGE_NONE)
@@ -77,7 +78,7 @@ static void refuse(weft_pool *pool, struct worker *worker, int error)
     struct pilot *pilot = pool->pilot;
     struct open_failure failure = { .error = error };
     snprintf(failure.text, sizeof failure.text, "no thread for a worker: %s", weft_strerror(error));
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     worker->gauge.state = GAUGE_NONE;
     set_bound(pool, worker->number);
     pilot->refused = pilot_size(pilot);
@@ -119,7 +120,7 @@ static void look_at_limits(weft_pool *pool, uint32_t workers, uint32_t opened)
     if (opened)
         limit(pilot, opened, AUTO_LIMIT_ENTER);
     pilot->limits_ns = pilot->looked_ns;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     pilot->cpus = cpus;
     pilot->quota = quota;
     weft_lock_release(&pool->lock);
@@ -131,7 +132,7 @@ static void look_at_limits(weft_pool *pool, uint32_t workers, uint32_t opened)
 static void fill_in(weft_pool *pool, struct auto_sample *sample)
 {
     struct pilot *pilot = pool->pilot;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     uint32_t opened = pilot->opened;
     weft_lock_release(&pool->lock);
     bool may_grow = sample->queued && sample->workers < pilot->most;
@@ -156,7 +157,7 @@ static void go_on(weft_pool *pool)
     if (pilot->state.processes && !pilot->processes)
         auto_move(pool);
     resize(pool, pilot->state.size);
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     pilot->view = pilot->state;
     weft_lock_release(&pool->lock);
 }
@@ -165,7 +166,7 @@ static void go_on(weft_pool *pool)
 
 static bool is_over(weft_pool *pool)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool over = auto_is_over(pool);
     weft_lock_release(&pool->lock);
     return over;

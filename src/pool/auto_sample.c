@@ -21,6 +21,7 @@
 #include "base/cpus.h"
 #include "pool/auto.h"
 #include "pool/pool.h"
+#include "sync/lock.h"
 
 enum { ASKED = 16 };
 
@@ -88,7 +89,7 @@ static uint32_t see_all(weft_pool *pool, int64_t now, struct seen *ret, struct a
 {
     struct pilot *pilot = pool->pilot;
     uint32_t n = 0;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     sample->workers = pilot_size(pilot);
     sample->running = pilot->running;
     sample->queued = pool->queued;

@@ -10,6 +10,7 @@
 
 #include "pool/auto.h"
 #include "pool/backlog.h"
+#include "sync/lock.h"
 
 /* One that was queued is so no more. Under the lock. */
 static void count_down(weft_pool *pool)
@@ -57,7 +58,7 @@ static int attempt_take(void *ctx)
 {
     struct taking *taking = ctx;
     weft_pool *pool = taking->worker->pool;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool retires = pool->pilot && auto_retires(taking->worker);
     taking->future = retires ? NULL : backlog_pop(pool);
     int rc = taking->future || pool->closing || retires ? 0 : -EAGAIN;
@@ -70,10 +71,10 @@ static weft_future *take_as_task(weft_pool *pool)
 {
     struct places_wake wake = { .strand = NULL };
     weft_future *future;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     while (!(future = backlog_pop(pool)) && !pool->closing) {
         places_wait(pool->places, &pool->lock);
-        weft_lock_lock(&pool->lock);
+        lock_inner(&pool->lock);
     }
     if (pool->queued)
         wake = places_left(pool->places);
@@ -101,7 +102,7 @@ weft_future *backlog_take(struct worker *worker)
 
 bool backlog_unqueue(weft_pool *pool, weft_future *future)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool queued = !future->elsewhere && !list_empty(&future->queue_link);
     if (queued) {
         list_remove(&future->queue_link);

@@ -24,6 +24,7 @@
 #include "base/participants.h"
 #include "pool/crew.h"
 #include "process/descriptors.h"
+#include "sync/lock.h"
 
 /* ---- harvest */
 
@@ -58,7 +59,7 @@ void crew_settle(struct crew *crew, struct harvest *harvest)
     }
     if (!harvest->failed)
         return;
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     for (uint32_t i = 0; i < harvest->failed; i++)
         harvest->failures[i].source->ops->told(harvest->failures[i].source);
     weft_lock_release(&crew->lock);
@@ -189,7 +190,7 @@ static void listen(struct crew *crew)
 
 void crew_enter(struct crew *crew)
 {
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     add_relaxed(&crew->visitors, 1); /* relaxed: see crew_hold() */
 }
 
@@ -230,7 +231,7 @@ void crew_leave(struct crew *crew, struct harvest *harvest)
             break;
         weft_lock_release(&crew->lock);
         crew_settle(crew, harvest);
-        weft_lock_lock(&crew->lock);
+        lock_inner(&crew->lock);
         if (again)
             crew_drive(crew, harvest);
     }
@@ -430,7 +431,7 @@ bool crew_is_own(const struct crew *crew)
 static int attempt_quiet(void *ctx)
 {
     struct crew *crew = ctx;
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     int rc = load_relaxed(&crew->visitors) ? -EAGAIN : 0; /* relaxed: see crew_let_go() */
     weft_lock_release(&crew->lock);
     return rc;
@@ -438,7 +439,7 @@ static int attempt_quiet(void *ctx)
 
 void crew_close(struct crew *crew)
 {
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     crew->closing = true;
     crew_look_at(crew, 0);
     weft_lock_release(&crew->lock);

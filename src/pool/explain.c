@@ -14,6 +14,7 @@
 
 #include "base/cpus.h"
 #include "pool/pool.h"
+#include "sync/lock.h"
 
 enum { IO_BOUND = 50, CPU_BOUND = 20 };
 
@@ -48,7 +49,7 @@ static struct account ask(weft_pool *pool)
 {
     struct pilot *pilot = pool->pilot;
     weft_pool *processes = auto_processes(pool);
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     struct account account = { .view = pilot->view,
                                .size = pilot_size(pilot),
                                .processes = processes ? pool_workers(processes) : 0,

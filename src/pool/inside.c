@@ -15,7 +15,8 @@
  *
  * What holds around the waiting call holds for the one that it waits for as if it ran inside of it:
  * the scopes, which lie on the first stack, and a cancellation, which is passed on. Only the values
- * of its strand (weft_local) are its own.
+ * of its strand (weft_local) are its own. A GIL that is let go of while its strand blocks is let go
+ * of meanwhile, whichever stack the call runs on: it waits for it like any other call.
  */
 #include <stdio.h>
 
@@ -122,8 +123,13 @@ __attribute__((noinline)) static void go_on_beside(struct worker *worker, weft_f
 
 void pool_run_inside(struct worker *worker, weft_future *future)
 {
+    struct strand *self = strand_self();
+    struct hold_away away;
+    away.n = 0;
+    hold_let_go(self, &away);
     if ((const char *)__builtin_frame_address(0) > worker->middle)
         pool_run(worker, future);
     else
         go_on_beside(worker, future);
+    hold_take_back(self, &away);
 }

@@ -7,7 +7,9 @@
  * more rarely, down to once in 256 waits. Leader and followers: whoever leads ends the futures of
  * all; the others sleep as any strand does, until theirs has ended.
  *
- * The leader lets the supervisor listen while it runs the code of others, which may take long.
+ * The leader lets the supervisor listen while it runs the code of others, which may take long. What
+ * it has let go of while it slept (park/hold.h) it takes back when it leads no more: others wait
+ * for what it is to do.
  *
  * Source: the leader/followers pattern (Schmidt et al.), with spinning as in process/serve.c.
  */
@@ -15,6 +17,7 @@
 #include <sched.h>
 
 #include "pool/crew.h"
+#include "sync/lock.h"
 
 #define SPIN_NS (10 * WEFT_US)
 
@@ -108,13 +111,13 @@ static bool drive(struct crew *crew)
         crew->leader = NULL;
     crew_hold(crew);
     crew_leave(crew, &harvest);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     return true;
 }
 
 /* Sleeps on the bell. Under the lock, which it releases meanwhile. */
 static int sleep_on_bell(struct crew *crew, const struct awaited *what, weft_deadline deadline,
-                         unsigned flags)
+                         unsigned flags, struct hold_away *away)
 {
     struct hub *hub = crew->hub;
     uint32_t epoch = death_epoch();
@@ -128,8 +131,9 @@ static int sleep_on_bell(struct crew *crew, const struct awaited *what, weft_dea
     int rc = -EAGAIN;
     if (!crew_has_news(crew)) {
         weft_lock_release(&crew->lock);
+        hold_let_go(strand_self(), away);
         rc = park_wait(nodes, 2, deadline, flags);
-        weft_lock_lock(&crew->lock);
+        lock_inner(&crew->lock);
     }
     uint32_t listening = LEADER;
     (void)cas_relaxed(&hub->listening, &listening, NOBODY); /* relaxed: nobody sleeps any more */
@@ -150,7 +154,7 @@ static bool take_the_lead(struct crew *crew)
 
 /* One round: drives, then waits for news. 1: go on; 0: ended; or as crew_lead(). */
 static int lead_on(struct crew *crew, const struct awaited *what, weft_deadline deadline,
-                   unsigned flags)
+                   unsigned flags, struct hold_away *away)
 {
     struct watch watch;
     bool told = drive(crew);
@@ -165,28 +169,31 @@ static int lead_on(struct crew *crew, const struct awaited *what, weft_deadline 
     watch_lanes(crew, &watch);
     weft_lock_release(&crew->lock);
     bool news = spin(crew, &watch);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     if (news)
         return 1;
-    int rc = sleep_on_bell(crew, what, deadline, flags);
+    int rc = sleep_on_bell(crew, what, deadline, flags, away);
     return rc == -ETIMEDOUT || rc == -ECANCELED ? rc : 1;
 }
 
 int crew_lead(struct crew *crew, const struct awaited *what, weft_deadline deadline, unsigned flags)
 {
     struct harvest harvest;
+    struct hold_away away;
     if (strand_self()->ops != &thread_ops)
         return -EAGAIN;
+    away.n = 0;
     crew_enter(crew);
     bool outer = crew->leader == strand_self(); /* it waits inside of what a leader tells */
     int rc = take_the_lead(crew) ? 1 : -EAGAIN;
     while (rc > 0)
-        rc = lead_on(crew, what, deadline, flags);
+        rc = lead_on(crew, what, deadline, flags, &away);
     if (!outer && crew->leader == strand_self())
         crew->leader = NULL;
     if (rc < 0 && what->ended(what->ctx))
         rc = 0;
     harvest_init(&harvest);
     crew_leave(crew, &harvest);
+    hold_take_back(strand_self(), &away);
     return rc;
 }

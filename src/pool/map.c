@@ -23,6 +23,7 @@
 #include "base/shared_range.h"
 #include "pool/crew.h"
 #include "pool/map.h"
+#include "sync/lock.h"
 
 enum { SLOTS_PER_WORKER = 2, SLOTS_MAX = 4096, SLOTS_AUTO = 256 };
 
@@ -143,7 +144,7 @@ static bool load(struct map *map, weft_future *slot)
 /* A slot's item could not be started after all. */
 static void unload(struct map *map, const weft_future *slot, int error)
 {
-    weft_lock_lock(&map->lock);
+    lock_inner(&map->lock);
     map_mark_unstarted(map->spec, slot->call.pub.index);
     map->running--;
     map->stop = map->stop ? map->stop : error;
@@ -160,7 +161,7 @@ static void cancel_slots(struct map *map)
 /* Nothing more is started, for this reason, and what runs is cancelled. */
 static void stop(struct map *map, int error)
 {
-    weft_lock_lock(&map->lock);
+    lock_inner(&map->lock);
     bool first = !map->stop;
     if (first)
         map->stop = error;
@@ -195,7 +196,7 @@ static void on_ended(struct future_owner *owner, weft_future *slot)
     if (ends_the_rest(map, &slot->outcome))
         stop(map, -ECHILD); /* this slot still counts as running, so the map stays */
 
-    weft_lock_lock(&map->lock);
+    lock_inner(&map->lock);
     map->failed |= !done;
     map->running--;
     bool again = pool->kind != WEFT_SERIAL && load(map, slot);
@@ -250,7 +251,7 @@ static void free_slots(struct map *map)
 
 static int start(struct map *map, weft_future *slot, weft_deadline deadline)
 {
-    weft_lock_lock(&map->lock);
+    lock_inner(&map->lock);
     bool loaded = load(map, slot);
     weft_lock_release(&map->lock);
     if (!loaded)
@@ -264,7 +265,7 @@ static int start(struct map *map, weft_future *slot, weft_deadline deadline)
 
 static bool has_more(struct map *map)
 {
-    weft_lock_lock(&map->lock);
+    lock_inner(&map->lock);
     bool more = !map->stop && map->next < map->spec->count;
     weft_lock_release(&map->lock);
     return more;
@@ -286,7 +287,7 @@ static int start_all(struct map *map, weft_deadline deadline)
 
 static bool is_running(struct map *map)
 {
-    weft_lock_lock(&map->lock);
+    lock_inner(&map->lock);
     bool running = map->running;
     weft_lock_release(&map->lock);
     return running;
@@ -306,21 +307,26 @@ static bool help(struct map *map, weft_deadline deadline)
 struct await {
     struct map *map;
     weft_deadline deadline;
+    struct hold_away away; /* let go of once, not at each call that runs inside of the wait */
 };
 
 static int attempt_all(void *ctx)
 {
     struct await *await = ctx;
-    while (is_running(await->map))
+    while (is_running(await->map)) {
+        hold_let_go(strand_self(), &await->away);
         if (!help(await->map, await->deadline))
             return -EAGAIN;
+    }
     return 0;
 }
 
 static int wait_all(struct map *map, weft_deadline deadline, unsigned flags)
 {
-    struct await await = { map, deadline };
-    return signal_wait(&map->changed, attempt_all, &await, deadline, flags | PARK_FOR_POOL_MAP);
+    struct await await = { .map = map, .deadline = deadline };
+    int rc = signal_wait(&map->changed, attempt_all, &await, deadline, flags | PARK_FOR_POOL_MAP);
+    hold_take_back(strand_self(), &await.away);
+    return rc;
 }
 
 static int over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec,

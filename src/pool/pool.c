@@ -25,6 +25,7 @@
 #include "pool/crew.h"
 #include "pool/pool.h"
 #include "strand/self.h"
+#include "sync/lock.h"
 #include "task/task.h"
 
 enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
@@ -35,7 +36,7 @@ void pool_run(struct worker *worker, weft_future *future)
 {
     weft_pool *pool = worker->pool;
     future_ref(future);
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool stop = pool->terminated;
     struct running running = { future, worker->running, stop };
     worker->running = &running;
@@ -48,7 +49,7 @@ void pool_run(struct worker *worker, weft_future *future)
     worker->calls++;
     pool->backend->run(worker, future);
 
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     worker->running = running.outer;
     if (pool->pilot && !running.outer)
         auto_call_ends(worker);
@@ -58,7 +59,7 @@ void pool_run(struct worker *worker, weft_future *future)
 
 static bool is_closing(weft_pool *pool)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool closing = pool->closing && list_empty(&pool->queue);
     weft_lock_release(&pool->lock);
     return closing;
@@ -81,13 +82,13 @@ static bool open_worker(struct worker *worker, struct open_failure *failure)
 
 void pool_give_up(weft_pool *pool, const struct open_failure *failure)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool last = --pool->usable == 0;
     if (last)
         pool->failure = *failure;
     weft_lock_release(&pool->lock);
     while (last) {
-        weft_lock_lock(&pool->lock);
+        lock_inner(&pool->lock);
         weft_future *future = backlog_pop(pool);
         weft_lock_release(&pool->lock);
         if (!future)
@@ -173,7 +174,7 @@ static void run_stranger(struct worker *worker)
     weft_pool *pool = worker->pool;
     struct strand *self = strand_self();
     weft_scope *scope = self->scope;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     weft_future *future = backlog_pop(pool);
     weft_lock_release(&pool->lock);
     self->scope = NULL;
@@ -194,7 +195,7 @@ static int make_room(weft_pool *pool, weft_deadline deadline)
         return -ETIMEDOUT;
     struct park_node node;
     signal_arm(&pool->room, &node);
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool full = pool->queued >= pool->options.backlog_max && !pool->closing && pool->usable;
     weft_lock_release(&pool->lock);
     int rc = full ? park_wait(&node, 1, deadline, PARK_FOR_POOL_ROOM) : 0;
@@ -205,7 +206,7 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
 {
     weft_pool *pool = (weft_pool *)runner;
     for (;;) {
-        weft_lock_lock(&pool->lock);
+        lock_inner(&pool->lock);
         bool closing = pool->closing, usable = pool->usable;
         bool room = pool->queued < pool->options.backlog_max;
         struct places_wake wake = { .strand = NULL };
@@ -231,7 +232,7 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
 int pool_requeue(weft_pool *pool, weft_future *future)
 {
     struct places_wake wake = { .strand = NULL };
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     bool closing = pool->closing, usable = pool->usable;
     if (!closing && usable)
         wake = backlog_push(pool, future);
@@ -260,14 +261,14 @@ const struct runner_ops pool_ops = {
 
 void pool_count_in(weft_pool *pool)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     pool->live++;
     weft_lock_release(&pool->lock);
 }
 
 void pool_count_out(weft_pool *pool)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     if (--pool->live == 0)
         signal_raise(&pool->drained, UINT32_MAX);
     weft_lock_release(&pool->lock);
@@ -424,7 +425,7 @@ int weft_pool_submit(weft_pool *pool, weft_fn *fn, const void *arg, size_t arg_b
 static weft_future *take_to_stop(weft_pool *pool, struct worker *worker)
 {
     weft_future *future = NULL;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     struct running *running = worker->running;
     while (running && running->stopping)
         running = running->outer;
@@ -440,7 +441,7 @@ static weft_future *take_to_stop(weft_pool *pool, struct worker *worker)
 /* Refuses what comes. */
 static void stop(weft_pool *pool, bool terminate)
 {
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     pool->closing = true;
     pool->terminated |= terminate;
     if (pool->pilot)
@@ -464,7 +465,7 @@ void weft_pool_terminate(weft_pool *pool)
     if (processes)
         weft_pool_terminate(processes);
     for (;;) {
-        weft_lock_lock(&pool->lock);
+        lock_inner(&pool->lock);
         weft_future *future = backlog_pop(pool);
         weft_lock_release(&pool->lock);
         if (!future)
@@ -483,7 +484,7 @@ void weft_pool_terminate(weft_pool *pool)
 static int attempt_drained(void *ctx)
 {
     weft_pool *pool = ctx;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     int rc = pool->live ? -EAGAIN : 0;
     weft_lock_release(&pool->lock);
     return rc;

@@ -27,6 +27,7 @@
 #include "pool/map_batch.h"
 #include "pool/shares.h"
 #include "process/shared.h"
+#include "sync/lock.h"
 
 #define BATCH_NS (500 * WEFT_US)
 #define STOP_NS  WEFT_MS /* a call that is nearly over need not be asked to end */
@@ -439,7 +440,7 @@ static void arm(void *ctx, struct park_node *node)
 static int attempt_end(void *ctx)
 {
     struct process_map *map = ctx;
-    weft_lock_lock(&map->crew->lock);
+    lock_inner(&map->crew->lock);
     int rc = is_over(map) ? 0 : -EAGAIN;
     weft_lock_release(&map->crew->lock);
     return rc;
@@ -492,7 +493,7 @@ int map_over_processes(weft_pool *pool, weft_fn *fn, const weft_map *spec, weft_
         change(&map, rc);
         (void)wait_for(&map, WEFT_FOREVER, PARK_SHIELDED);
     }
-    weft_lock_lock(&map.crew->lock); /* nobody is inside of what ended it any more */
+    lock_inner(&map.crew->lock); /* nobody is inside of what ended it any more */
     list_remove(&map.source.link);
     weft_lock_release(&map.crew->lock);
     end_ungiven(&map);

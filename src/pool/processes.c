@@ -9,6 +9,7 @@
 #include "pool/pool.h"
 #include "pool/processes.h"
 #include "sync/event.h"
+#include "sync/lock.h"
 
 static struct crew *crew_of(struct runner *runner)
 {
@@ -38,7 +39,7 @@ static int make_room(struct crew *crew, weft_deadline deadline)
         return rc;
     struct park_node node;
     signal_arm(&crew->submitted.room, &node);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     bool full = !has_room(crew);
     weft_lock_release(&crew->lock);
     rc = full ? park_wait(&node, 1, deadline, PARK_FOR_POOL_ROOM) : 0;
@@ -154,7 +155,7 @@ void processes_cancel(struct crew *crew, weft_future *future)
     struct harvest harvest;
     struct member *member = NULL;
     harvest_init(&harvest);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     struct assignment *what = find(crew, future, &member);
     if (what)
         collect_back(member, what, 0); /* if it has not begun it is in the queue now */
@@ -175,7 +176,7 @@ static void cancel(struct runner *runner, weft_future *future)
 static void forget(struct runner *runner, weft_future *future)
 {
     struct crew *crew = crew_of(runner);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     bool queued = !list_empty(&future->queue_link);
     if (queued)
         unqueue(&crew->submitted, future);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "pool/pool.h"
+#include "sync/lock.h"
 
 int pool_serial_open(weft_pool *pool)
 {
@@ -50,7 +51,7 @@ static int start(struct runner *runner, weft_future *future, weft_deadline deadl
     int rc = weft_rlock_acquire(&pool->one, deadline);
     if (rc < 0)
         return rc;
-    weft_lock_lock(&pool->lock);
+    lock_inner(&pool->lock);
     rc = pool->closing ? -EPIPE : 0;
     weft_lock_release(&pool->lock);
     if (rc == 0)

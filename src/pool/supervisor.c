@@ -27,6 +27,7 @@
 #include <weft/scope.h>
 
 #include "pool/crew.h"
+#include "sync/lock.h"
 
 enum { OPEN_FAILURES_MAX = 8, EVENTS = 64 };
 
@@ -264,7 +265,7 @@ static void bury_once(struct member *member, const struct process_end *end)
     weft_lock_release(&crew->lock);
     process_close(member->process);
     member_free(member);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     crew_leave(crew, &harvest);
 }
 
@@ -280,7 +281,7 @@ static void bury(struct member *member, const struct process_end *end)
     }
     char how[100];
     process_end_describe(end, how, sizeof how);
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     struct process *process = member->process;
     member->process = NULL;
     if (refusal->status < 0)
@@ -307,7 +308,7 @@ static void listen_to(struct member *member)
         case PROCESS_SILENT:
             return;
         case PROCESS_IS_READY:
-            weft_lock_lock(&crew->lock);
+            lock_inner(&crew->lock);
             if (member->state == MEMBER_STARTING)
                 member->state = MEMBER_READY;
             weft_lock_release(&crew->lock);
@@ -356,7 +357,7 @@ static bool look(struct crew *crew)
 
 static int timeout_ms(struct crew *crew)
 {
-    weft_lock_lock(&crew->lock);
+    lock_inner(&crew->lock);
     int64_t left = weft_left((weft_deadline){ crew->asleep_ns });
     weft_lock_release(&crew->lock);
     if (left > 3600 * WEFT_S)

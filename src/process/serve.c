@@ -161,11 +161,13 @@ static void run_item(struct batch *batch, weft_fn *fn, uint32_t item, int64_t *n
     call.result = NULL;
     call.text[0] = '\0';
     store_relaxed(&lane->since_ns, *now); /* relaxed: a look at some moment */
+    struct strand *strand = strand_self();
+    uint32_t holds = strand->holds; /* from enter */
     struct trace_span span;
     trace_begin_call(&span, fn, &call.pub);
     int status = fn(&call.pub);
-    if (strand_self()->holds)
-        status = call_abandoned(&call, strand_self(), 0, status);
+    if (strand->holds > holds)
+        status = call_abandoned(&call, strand, holds, status);
     trace_end_call(&span, fn, &call.pub, -1, status);
     fflush(NULL);
     int64_t times[2] = { *now, batch->flags & (BATCH_LOG | BATCH_WATCHED) ? weft_now() : *now };

@@ -27,6 +27,7 @@
 
 #include "strand/future.h"
 #include "strand/options.h"
+#include "sync/lock.h"
 #include "sync/ready_fd.h"
 #include "sync/signal.h"
 
@@ -129,7 +130,7 @@ no_options:
 /* Counts a new call in, so that the group cannot be left before it has ended. */
 static int count_in(weft_group *group, weft_future *future)
 {
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     int rc = group->cancelled ? -ECANCELED : 0;
     if (rc == 0) {
         future->call.pub.index = group->next_index++;
@@ -152,7 +153,7 @@ static void raise_if_empty(weft_group *group)
 /* Takes back a call that could not be started after all; its index is used up. */
 static void count_out(weft_group *group, weft_future *future)
 {
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     list_remove(&future->group_link);
     group->running--;
     group->to_give -= future->wanted;
@@ -228,13 +229,13 @@ static void on_ended(struct future_owner *owner, weft_future *future)
 {
     weft_group *group = CONTAINER(owner, weft_group, owner);
     if (future->outcome.how != WEFT_DONE) {
-        weft_lock_lock(&group->lock);
+        lock_inner(&group->lock);
         bool stop = note_failure(group, &future->outcome);
         weft_lock_release(&group->lock);
         if (stop)
             weft_group_cancel(group); /* this call still counts as running, so the group stays */
     }
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     bool wanted = future->wanted;
     list_remove(&future->group_link);
     if (wanted)
@@ -256,7 +257,7 @@ static bool help(weft_group *group, weft_deadline deadline)
     weft_future *unstarted = NULL;
     if (!group->runner->ops->help)
         return false;
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     LIST_FOREACH (link, &group->live) {
         weft_future *future = CONTAINER(link, weft_future, group_link);
         if (load_relaxed(&future->state) != FUTURE_PENDING) /* relaxed: help() claims it */
@@ -276,7 +277,7 @@ static bool help(weft_group *group, weft_deadline deadline)
 /* The next future to give, taken out; 0, -ENODATA: there will be none, or -EAGAIN: not yet. */
 static int try_next(weft_group *group, weft_future **ret_future)
 {
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     int rc = group->to_give ? -EAGAIN : -ENODATA;
     struct list *link = list_pop_front(&group->ended);
     if (link) {
@@ -302,16 +303,26 @@ static void let_run(weft_group *group, weft_deadline deadline)
 struct await {
     weft_group *group;
     weft_deadline deadline;
-    weft_future *ended; /* next: what it gives */
-    int verdict;        /* all: what weft_group_join() returns */
+    weft_future *ended;    /* next: what it gives */
+    int verdict;           /* all: what weft_group_join() returns */
+    struct hold_away away; /* let go of once, not at each call that runs inside of the wait */
 };
+
+/* Whether a call has been run instead of waiting. */
+static bool run_inside(struct await *await)
+{
+    if (await->deadline.ns <= 0)
+        return false;
+    hold_let_go(strand_self(), &await->away);
+    return help(await->group, await->deadline);
+}
 
 static int attempt_next(void *ctx)
 {
     struct await *await = ctx;
     int rc;
     while ((rc = try_next(await->group, &await->ended)) == -EAGAIN)
-        if (await->deadline.ns <= 0 || !help(await->group, await->deadline))
+        if (!run_inside(await))
             break;
     return rc;
 }
@@ -321,6 +332,7 @@ int weft_group_next(weft_group *group, weft_future **ret_future, weft_deadline d
     struct await await = { .group = group, .deadline = deadline };
     let_run(group, deadline);
     int rc = signal_wait(&group->gave, attempt_next, &await, deadline, PARK_FOR_GROUP_NEXT);
+    hold_take_back(strand_self(), &await.away);
     if (rc == 0)
         *ret_future = await.ended;
     return rc;
@@ -344,7 +356,7 @@ static void arm_next(void *self, struct park_node *node)
 static bool all_ended(struct await *await)
 {
     weft_group *group = await->group;
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     bool none = !group->running;
     await->verdict = group->failure.how != WEFT_PENDING ? -ECHILD
                      : group->cancelled                 ? -ECANCELED
@@ -357,7 +369,7 @@ static int attempt_all(void *ctx)
 {
     struct await *await = ctx;
     while (!all_ended(await))
-        if (await->deadline.ns <= 0 || !help(await->group, await->deadline))
+        if (!run_inside(await))
             return -EAGAIN;
     return 0;
 }
@@ -369,6 +381,7 @@ static int wait_all(weft_group *group, weft_deadline deadline, unsigned flags, i
     let_run(group, deadline);
     int rc =
         signal_wait(&group->emptied, attempt_all, &await, deadline, flags | PARK_FOR_GROUP_JOIN);
+    hold_take_back(strand_self(), &await.away);
     *ret_verdict = await.verdict;
     return rc;
 }
@@ -382,7 +395,7 @@ int weft_group_join(weft_group *group, weft_deadline deadline)
 
 void weft_group_failure(weft_group *group, weft_outcome *ret_outcome)
 {
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     *ret_outcome = group->failure;
     weft_lock_release(&group->lock);
 }
@@ -391,7 +404,7 @@ void weft_group_failure(weft_group *group, weft_outcome *ret_outcome)
 static weft_future *take_to_stop(weft_group *group)
 {
     weft_future *future = NULL;
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     struct list *link = list_pop_front(&group->live);
     if (link) {
         list_push_back(&group->stopping, link);
@@ -404,7 +417,7 @@ static weft_future *take_to_stop(weft_group *group)
 
 void weft_group_cancel(weft_group *group)
 {
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     group->cancelled = true;
     weft_lock_release(&group->lock);
     for (weft_future *future; (future = take_to_stop(group));) {
@@ -415,7 +428,7 @@ void weft_group_cancel(weft_group *group)
 
 int weft_group_fd(weft_group *group)
 {
-    weft_lock_lock(&group->lock);
+    lock_inner(&group->lock);
     int fd = ready_fd_get(&group->ready);
     weft_lock_release(&group->lock);
     return fd;

@@ -16,6 +16,7 @@
 #include <weft/lock.h>
 
 #include "strand/self.h"
+#include "sync/lock.h"
 
 enum { SLOTS = 64 };
 
@@ -54,7 +55,7 @@ int weft_local_open(weft_local **ret_local, void (*drop)(void *value))
     if (!local)
         return -ENOMEM;
     int rc = -EAGAIN;
-    weft_lock_lock(&lock);
+    lock_inner(&lock);
     for (unsigned slot = 0; slot < SLOTS && rc < 0; slot++) {
         if (keys[slot])
             continue;
@@ -74,7 +75,7 @@ void weft_local_close(weft_local *local)
 {
     if (!local)
         return;
-    weft_lock_lock(&lock);
+    lock_inner(&lock);
     keys[local->slot] = NULL;
     weft_lock_release(&lock);
     free(local);
@@ -114,7 +115,7 @@ static bool take_youngest(struct local_value *values, struct local_value *ret_va
                           void (**ret_drop)(void *value))
 {
     weft_local *youngest = NULL;
-    weft_lock_lock(&lock);
+    lock_inner(&lock);
     for (unsigned slot = 0; slot < SLOTS; slot++) {
         weft_local *key = keys[slot];
         bool set = key && values[slot].pointer && values[slot].serial == key->serial;

@@ -17,6 +17,7 @@
 #include "strand/future.h"
 #include "strand/self.h"
 #include "strand/task.h"
+#include "sync/lock.h"
 #include "task/task.h"
 
 struct task_runner {
@@ -147,7 +148,7 @@ struct member {
 
 static void count_out(struct task_set *set)
 {
-    weft_lock_lock(&set->lock);
+    lock_inner(&set->lock);
     if (--set->live == 0)
         signal_raise(&set->gone, UINT32_MAX);
     weft_lock_release(&set->lock);
@@ -175,7 +176,7 @@ int task_set_start(struct task_set *set, unsigned worker, void (*body)(void *ctx
     struct member *member = beside;
     *member = (struct member){ .set = set, .body = body, .ctx = ctx };
     task->strand.family = set->name;
-    weft_lock_lock(&set->lock);
+    lock_inner(&set->lock);
     task->strand.number = set->started++;
     set->live++;
     weft_lock_release(&set->lock);
@@ -190,7 +191,7 @@ int task_set_start(struct task_set *set, unsigned worker, void (*body)(void *ctx
 static int attempt_gone(void *ctx)
 {
     struct task_set *set = ctx;
-    weft_lock_lock(&set->lock);
+    lock_inner(&set->lock);
     int rc = set->live ? -EAGAIN : 0;
     weft_lock_release(&set->lock);
     return rc;

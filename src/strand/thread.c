@@ -18,6 +18,7 @@
 #include "strand/future.h"
 #include "strand/self.h"
 #include "strand/thread.h"
+#include "sync/lock.h"
 
 enum { ENDED_KEPT = 8 };
 
@@ -44,7 +45,7 @@ static void *thread_main(void *arg)
     self_set_numbered_name(set->name, thread->number);
     thread->body(thread->ctx);
     locals_drop(strand_self());
-    weft_lock_lock(&set->lock);
+    lock_inner(&set->lock);
     list_remove(&thread->link);
     list_push_back(&set->ended, &thread->link);
     set->ended_count++;
@@ -58,7 +59,7 @@ static void *thread_main(void *arg)
 static struct thread *take_ended(struct thread_set *set, unsigned but)
 {
     struct list *link = NULL;
-    weft_lock_lock(&set->lock);
+    lock_inner(&set->lock);
     if (set->ended_count > but) {
         link = list_pop_front(&set->ended);
         set->ended_count--;
@@ -103,7 +104,7 @@ int thread_start(struct thread_set *set, void (*body)(void *ctx), void *ctx)
     *thread = (struct thread){ .set = set, .body = body, .ctx = ctx };
     list_init(&thread->link);
     /* Under the lock, so that the thread is in the list, with its handle, before it can end. */
-    weft_lock_lock(&set->lock);
+    lock_inner(&set->lock);
     thread->number = set->started;
     int rc = create(set, thread);
     if (rc == 0) {
@@ -119,7 +120,7 @@ int thread_start(struct thread_set *set, void (*body)(void *ctx), void *ctx)
 static int attempt_gone(void *ctx)
 {
     struct thread_set *set = ctx;
-    weft_lock_lock(&set->lock);
+    lock_inner(&set->lock);
     int rc = list_empty(&set->live) ? 0 : -EAGAIN;
     weft_lock_release(&set->lock);
     return rc;
@@ -127,9 +128,15 @@ static int attempt_gone(void *ctx)
 
 void thread_set_join(struct thread_set *set)
 {
+    struct strand *self = strand_self();
+    struct hold_away away;
     (void)signal_wait(&set->gone, attempt_gone, set, WEFT_FOREVER,
                       PARK_SHIELDED | PARK_FOR_STRANDS);
+    /* The destructors of the program's own keys run last, and may want what the joiner holds. */
+    away.n = 0;
+    hold_let_go(self, &away);
     join_ended(set, 0);
+    hold_take_back(self, &away);
 }
 
 struct thread_runner {

@@ -180,7 +180,7 @@ int weft_gil_enter(weft_gil *gil, weft_deadline deadline)
     struct gil *inner = gil_of(gil);
     struct strand *self = strand_self();
     uint64_t word = 0;
-    if (self->holds == HOLD_MAX)
+    if (self->holds >= HOLD_MAX)
         return is_holder(load_relaxed(&inner->word), self) ? -EDEADLK : -EMFILE;
     /* acquire: pairs with the release in leave() and announce() */
     if (!cas_acquire(&inner->word, &word, gil_word_of(self))) {

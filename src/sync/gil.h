@@ -34,8 +34,8 @@ struct gil {
     uint64_t word;              /* first; atomic */
     struct hold hold;           /* the holder's */
     int64_t switch_ns;          /* constant; 0: 5 ms */
-    uint32_t looks, looks_plan; /* the holder's: how many checks go by without a look at the clock;
-                                   and how many that were at first */
+    uint32_t looks, looks_plan; /* the holder's, and of the first who waits: how many checks go by
+                                   without a look at the clock; and how many that were at first */
     int64_t looked_ns;          /* the holder's: when it looked last */
     int64_t woke_ns;            /* the holder's: how long after it was granted it went on */
     struct guard guard;         /* guards what follows */

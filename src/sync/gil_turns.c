@@ -37,13 +37,15 @@
  */
 #include "sync/gil.h"
 
-#define SWITCH_NS (5 * WEFT_MS)
+#define SWITCH_NS     (5 * WEFT_MS)
+#define SWITCH_MAX_NS (365 * 24 * 3600 * WEFT_S) /* a year: sums of times do not overflow */
 
 enum { CREDIT_GROWS = 20, CREDIT_MOST = 8, LOOKS_MAX = 63 };
 
 static int64_t interval(const struct gil *gil)
 {
-    return gil->switch_ns > 0 ? gil->switch_ns : SWITCH_NS;
+    int64_t ns = gil->switch_ns > 0 ? gil->switch_ns : SWITCH_NS;
+    return ns < SWITCH_MAX_NS ? ns : SWITCH_MAX_NS;
 }
 
 /* What a brief hold may last. */
@@ -106,10 +108,17 @@ static bool may_lend(struct gil *gil, int64_t now, int64_t *ret_again)
 
 /* ---- the queue */
 
-/* Says in the word what the holder has to know of those who wait, and when it has to look. */
-static void announce(struct gil *gil, int64_t now)
+static uint64_t holder_of(const struct gil *gil)
 {
-    uint64_t word = load_relaxed(&gil->word) & ~(uint64_t)GIL_BITS; /* the guard's */
+    return load_relaxed(&gil->word) & ~(uint64_t)GIL_BITS; /* relaxed: the guard's */
+}
+
+/*
+ * Says in the word who holds it (0: nobody) and what that one has to know of those who wait; and
+ * when it has to look. By one store: where the word is 0, whoever comes takes it by a swap.
+ */
+static void announce(struct gil *gil, uint64_t word, int64_t now)
+{
     int64_t due = gil->turn_ns + interval(gil), again = 0;
     bool urgent = false;
     if (list_empty(&gil->waiters)) {
@@ -137,12 +146,14 @@ static void add(struct gil *gil, struct gil_waiter *waiter, bool first)
 
 void gil_queue(struct gil *gil, struct gil_waiter *waiter)
 {
-    if (!gil->since_ns)
+    if (!gil->since_ns) {
         gil->since_ns = gil->turn_ns = waiter->since_ns;
+        store_relaxed(&gil->looks, 0); /* relaxed: as in gil_plan(). An earlier holder's plan */
+    }
     add(gil, waiter, false);
     if (!waiter->strand->lingers)
         list_push_back(&gil->briefs, &waiter->brief);
-    announce(gil, waiter->since_ns);
+    announce(gil, holder_of(gil), waiter->since_ns);
 }
 
 static void take_out(struct gil_waiter *waiter)
@@ -155,14 +166,13 @@ static void take_out(struct gil_waiter *waiter)
 void gil_take_free(struct gil *gil, struct strand *strand, int64_t now)
 {
     gil->since_ns = gil->turn_ns = now;
-    store_relaxed(&gil->word, gil_word_of(strand)); /* relaxed: the next does it */
-    announce(gil, now);
+    announce(gil, gil_word_of(strand), now);
 }
 
 void gil_unqueue(struct gil *gil, struct gil_waiter *waiter, int64_t now)
 {
     take_out(waiter);
-    announce(gil, now);
+    announce(gil, holder_of(gil), now);
 }
 
 /* ---- giving it to another */
@@ -174,15 +184,21 @@ static void end_hold(struct gil *gil, int64_t now)
         gil->counts.longest_hold_ns = ns;
 }
 
+static void count_switch(struct gil *gil, int64_t waited_ns)
+{
+    gil->counts.switches++;
+    if (waited_ns > gil->counts.longest_wait_ns)
+        gil->counts.longest_wait_ns = waited_ns;
+}
+
 /* Gives it to a waiter. False: that one's wait has just ended otherwise. */
 static bool grant(struct gil *gil, struct gil_waiter *waiter, int64_t now, struct list *ret_resumed)
 {
     if (waiter->state == GIL_PARKED && !park_decide_woken(&waiter->node))
         return false;
     take_out(waiter);
-    if (now - waiter->since_ns > gil->counts.longest_wait_ns)
-        gil->counts.longest_wait_ns = now - waiter->since_ns;
-    gil->counts.switches++;
+    if (holder_of(gil) != gil_word_of(waiter->strand))
+        count_switch(gil, now - waiter->since_ns);
     gil->since_ns = waiter->granted_ns = now;
     gil->woke_ns = 0;
     if (waiter == gil->lender)
@@ -192,8 +208,7 @@ static bool grant(struct gil *gil, struct gil_waiter *waiter, int64_t now, struc
     store_relaxed(&gil->looks, 0); /* relaxed: the holder's, as in gil_plan() */
     gil->looks_plan = 0;
     gil->looked_ns = now;
-    store_relaxed(&gil->word, gil_word_of(waiter->strand)); /* relaxed: the next does it */
-    announce(gil, now);
+    announce(gil, gil_word_of(waiter->strand), now);
     if (waiter->state == GIL_PARKED)
         list_push_back(ret_resumed, &waiter->node.link);
     else
@@ -236,8 +251,7 @@ void gil_pass_on(struct gil *gil, struct strand *holder, int64_t now, struct lis
         return;
     if (grant_first(gil, now, ret_resumed))
         return;
-    store_relaxed(&gil->word, 0); /* relaxed: the next does it. Who still waits is about to go */
-    announce(gil, now);
+    announce(gil, 0, now); /* who still waits is about to go */
 }
 
 void gil_plan(struct gil *gil, int64_t now)
@@ -289,7 +303,7 @@ bool gil_take_turns(struct gil *gil, struct gil_waiter *holder, int64_t now,
     if (!gil->lender && !list_empty(&gil->briefs) && may_lend(gil, now, &again) &&
         lend(gil, holder, now, ret_resumed))
         return true;
-    announce(gil, now);
+    announce(gil, holder_of(gil), now);
     gil_plan(gil, now);
     return false;
 }

@@ -49,8 +49,9 @@
  * again, at most for PAUSE_MAX_NS. Meanwhile waiters are woken one after the other as ever.
  *
  * A strand with a global interpreter lock that it gives up when it blocks does so only when it has
- * waited for KEEP_NS: locks are most often held for less, and those inside of the library always.
- * It takes it back when it has the lock: a designated waiter must not be busy with another wait.
+ * waited for KEEP_NS, as locks are most often held for less. It takes it back when it has the lock:
+ * a designated waiter must not be busy with another wait. For a lock inside of the library it keeps
+ * it (lock.h).
  *
  * All of this is for a lock in private memory; one in shared memory is another (shared_lock.c).
  *
@@ -66,6 +67,7 @@
 #include "base/fence.h"
 #include "base/shared_range.h"
 #include "park/park.h"
+#include "sync/lock.h"
 #include "sync/shared_lock.h"
 
 enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1023 * RUSH_ONE /* all bits */ };
@@ -167,18 +169,17 @@ static int sleep(struct attempt *attempt, weft_deadline deadline, unsigned flags
 {
     struct strand *self = attempt->self;
     struct park_node *node = &attempt->node;
-    if (!self->hold || !self->hold->lets_go)
+    if ((flags & PARK_KEEPS) || !self->hold || !self->hold->lets_go)
         return park_wait_then(node, 1, deadline, flags, look_again, attempt->lock);
     if (attempt->has_kept)
         return park_wait_then(node, 1, deadline, flags, look_again_blocked, attempt);
     weft_deadline soon = weft_after(KEEP_NS);
+    bool last =
+        deadline.ns <= soon.ns || (!(flags & PARK_SHIELDED) && weft_scope_deadline().ns < soon.ns);
     int rc = park_wait_then(node, 1, weft_sooner(deadline, soon), flags | PARK_KEEPS, look_again,
                             attempt->lock);
     attempt->has_kept = true;
-    if (rc != -ETIMEDOUT || deadline.ns <= soon.ns ||
-        (!(flags & PARK_SHIELDED) && !weft_left(weft_scope_deadline())))
-        return rc;
-    return -EAGAIN;
+    return rc == -ETIMEDOUT && !last ? -EAGAIN : rc;
 }
 
 /* Moments as the lock's second word keeps them, by its holder: units of 1,024 ns, modulo 2^32. */
@@ -281,6 +282,12 @@ void weft_lock_lock(weft_lock *lock)
         (void)shared_lock_take(lock, WEFT_FOREVER, PARK_SHIELDED);
     else if (!take_free(lock))
         (void)lock_slow(lock, WEFT_FOREVER, PARK_SHIELDED);
+}
+
+void lock_inner(weft_lock *lock)
+{
+    if (!take_free(lock))
+        (void)lock_slow(lock, WEFT_FOREVER, PARK_SHIELDED | PARK_KEEPS);
 }
 
 int weft_lock_acquire(weft_lock *lock, weft_deadline deadline)

@@ -22,6 +22,7 @@
 #include <weft/lock.h>
 
 #include "base/shared_range.h"
+#include "sync/lock.h"
 #include "sync/queue.h"
 #include "sync/ready_fd.h"
 #include "sync/shared_queue.h"
@@ -190,7 +191,7 @@ static int wait_in(weft_queue *queue, bool get, weft_deadline deadline, struct h
     if (rc == 0)
         return 0;
     if (wait.released)
-        weft_lock_lock(&queue->lock);
+        lock_inner(&queue->lock);
     queue_wait_over(&node);
     weft_lock_release(&queue->lock);
     return rc;
@@ -201,7 +202,7 @@ static int try_until_done(weft_queue *queue, bool get, void *item, weft_deadline
 {
     for (;;) {
         struct list woken = LIST_INIT(woken);
-        weft_lock_lock(&queue->lock);
+        lock_inner(&queue->lock);
         int rc =
             get ? queue_get_locked(queue, item, &woken) : queue_put_locked(queue, item, &woken);
         if (rc != -EAGAIN || deadline.ns <= 0) {
@@ -256,7 +257,7 @@ void weft_queue_shutdown(weft_queue *queue, bool discard)
     }
     bool all_done = false;
     struct list woken = LIST_INIT(woken);
-    weft_lock_lock(&queue->lock);
+    lock_inner(&queue->lock);
     store_relaxed(&queue->shut, true); /* relaxed: as above */
     if (discard) {
         all_done = done(queue, queue->count);
@@ -275,7 +276,7 @@ int weft_queue_task_done(weft_queue *queue)
 {
     if (is_shared(queue))
         return shared_queue_task_done(shared(queue));
-    weft_lock_lock(&queue->lock);
+    lock_inner(&queue->lock);
     int rc = queue->unfinished > queue->count ? 0 : -EINVAL;
     bool all_done = rc == 0 && done(queue, 1);
     weft_lock_release(&queue->lock);
@@ -287,7 +288,7 @@ int weft_queue_task_done(weft_queue *queue)
 static int attempt_join(void *ctx)
 {
     weft_queue *queue = ctx;
-    weft_lock_lock(&queue->lock);
+    lock_inner(&queue->lock);
     int rc = queue->unfinished ? -EAGAIN : 0;
     weft_lock_release(&queue->lock);
     return rc;
@@ -305,7 +306,7 @@ size_t weft_queue_count(const weft_queue *queue)
     if (is_shared(queue))
         return shared_queue_count(shared(queue));
     weft_lock *lock = (weft_lock *)&queue->lock; /* the queue itself is not const */
-    weft_lock_lock(lock);
+    lock_inner(lock);
     size_t count = queue->count;
     weft_lock_release(lock);
     return count;
@@ -315,7 +316,7 @@ int weft_queue_fd(weft_queue *queue)
 {
     if (is_shared(queue))
         return -ENOTSUP;
-    weft_lock_lock(&queue->lock);
+    lock_inner(&queue->lock);
     int fd = ready_fd_get(&queue->ready);
     weft_lock_release(&queue->lock);
     return fd;

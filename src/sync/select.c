@@ -24,6 +24,7 @@
 
 #include "base/shared_range.h"
 #include "sync/event.h"
+#include "sync/lock.h"
 #include "sync/queue.h"
 #include "sync/shared_queue.h"
 #include "sync/waitable.h"
@@ -173,7 +174,7 @@ static void add_cases(struct round *round, size_t n)
 static void lock_all(struct round *round)
 {
     for (size_t i = 0; i < round->queues_n; i++)
-        weft_lock_lock(queue_lock(round->queues[i]));
+        lock_inner(queue_lock(round->queues[i]));
     round->locked = true;
 }
 
@@ -222,7 +223,7 @@ static void leave_queues(struct round *round)
         if (!is_on_private_queue(what) || !round->nodes[i].queued)
             continue;
         if (!round->locked)
-            weft_lock_lock(queue_lock(what->on.queue));
+            lock_inner(queue_lock(what->on.queue));
         queue_wait_over(&round->nodes[i]);
         if (!round->locked)
             weft_lock_release(queue_lock(what->on.queue));

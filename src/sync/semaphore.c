@@ -72,12 +72,13 @@ static bool take_after_sleep(weft_semaphore *semaphore, uint32_t *ret_word)
 
 /* Sleeps while there is no permit. 0: look again; or an error. */
 static int sleep_shared(weft_semaphore *semaphore, uint32_t word, uint32_t epoch,
-                        weft_deadline deadline)
+                        weft_deadline deadline, struct hold_away *away)
 {
     /* relaxed: publishes nothing */
     if (!(word & WAITERS) && !cas_relaxed(&semaphore->word, &word, WAITERS))
         return 0;
     struct park_node node = park_shared_node(&semaphore->word, WAITERS, epoch);
+    hold_let_go(strand_self(), away);
     int rc = park_wait(&node, 1, deadline, PARK_FOR_SEMAPHORE);
     if (rc >= 0 || rc == -EAGAIN)
         return 0;
@@ -85,7 +86,8 @@ static int sleep_shared(weft_semaphore *semaphore, uint32_t word, uint32_t epoch
     return rc;
 }
 
-static int acquire_shared(weft_semaphore *semaphore, weft_deadline deadline)
+static int try_until_taken(weft_semaphore *semaphore, weft_deadline deadline,
+                           struct hold_away *away)
 {
     for (bool slept = false;; slept = true) {
         uint32_t word, epoch = death_epoch();
@@ -93,10 +95,21 @@ static int acquire_shared(weft_semaphore *semaphore, weft_deadline deadline)
             return 0;
         if (deadline.ns <= 0)
             return -ETIMEDOUT;
-        int rc = sleep_shared(semaphore, word, epoch, deadline);
+        int rc = sleep_shared(semaphore, word, epoch, deadline, away);
         if (rc < 0)
             return rc;
     }
+}
+
+/* What the strand lets go of while it sleeps it takes back at the end: others may sleep until it
+   has looked. */
+static int acquire_shared(weft_semaphore *semaphore, weft_deadline deadline)
+{
+    struct hold_away away;
+    away.n = 0;
+    int rc = try_until_taken(semaphore, deadline, &away);
+    hold_take_back(strand_self(), &away);
+    return rc;
 }
 
 int weft_semaphore_acquire(weft_semaphore *semaphore, weft_deadline deadline)

@@ -44,7 +44,8 @@ static void break_round(weft_barrier *barrier)
 
 static void enter(weft_barrier *barrier)
 {
-    bool died = shared_lock_enter(&barrier->lock);
+    /* not shared_lock_enter(): the action, which runs under it, may want what the strand holds */
+    bool died = shared_lock_take(&barrier->lock, WEFT_FOREVER, PARK_SHIELDED) == -EOWNERDEAD;
     if (died || shared_waiter_any_dead(ring_of(barrier)))
         break_round(barrier);
     if (died)

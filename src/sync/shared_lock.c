@@ -128,7 +128,7 @@ int shared_lock_take(weft_lock *lock, weft_deadline deadline, unsigned flags)
 
 bool shared_lock_enter(weft_lock *lock)
 {
-    return shared_lock_take(lock, WEFT_FOREVER, PARK_SHIELDED) == -EOWNERDEAD;
+    return shared_lock_take(lock, WEFT_FOREVER, PARK_SHIELDED | PARK_KEEPS) == -EOWNERDEAD;
 }
 
 static bool is_held_by_caller(const weft_lock *lock, uint32_t word)

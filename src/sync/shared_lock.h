@@ -16,8 +16,9 @@
 int shared_lock_take(weft_lock *lock, weft_deadline deadline, unsigned flags);
 
 /*
- * Takes it, whatever it takes: for things that have such a lock inside. True: what it guards may be
- * half done, and the caller puts it in order and then recovers the lock.
+ * Takes it, whatever it takes: for things that have such a lock inside (lock.h has what that
+ * means). True: what it guards may be half done, and the caller puts it in order and then recovers
+ * the lock.
  */
 bool shared_lock_enter(weft_lock *lock);
 

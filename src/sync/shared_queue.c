@@ -190,13 +190,12 @@ static void give_up(struct shared_queue *queue, bool get, const struct park_node
     leave(queue, has_for(queue, get) ? ring(crowd) : NULL, 1);
 }
 
-static int transfer(struct shared_queue *queue, bool is_get, void *item, weft_deadline deadline)
+static int try_until_done(struct shared_queue *queue, bool is_get, void *item,
+                          weft_deadline deadline, struct hold_away *away)
 {
     struct crowd *crowd = crowd_of(queue, is_get), *others = crowd_of(queue, !is_get);
     struct park_node node;
     bool waited = false;
-    if (deadline.ns <= 0 && !has_for(queue, is_get))
-        return -ETIMEDOUT;
     for (;; waited = true) {
         uint32_t epoch = death_epoch();
         enter(queue);
@@ -209,12 +208,25 @@ static int transfer(struct shared_queue *queue, bool is_get, void *item, weft_de
         }
         join_crowd(queue, crowd, epoch, &node);
         leave(queue, NULL, 0);
+        hold_let_go(strand_self(), away);
         rc = park_wait(&node, 1, deadline, is_get ? PARK_FOR_QUEUE_GET : PARK_FOR_QUEUE_PUT);
         if (rc < 0 && rc != -EAGAIN) {
             give_up(queue, is_get, &node);
             return rc;
         }
     }
+}
+
+/* As with a queue in private memory: the item first, then what the strand let go of. */
+static int transfer(struct shared_queue *queue, bool is_get, void *item, weft_deadline deadline)
+{
+    struct hold_away away;
+    if (deadline.ns <= 0 && !has_for(queue, is_get))
+        return -ETIMEDOUT;
+    away.n = 0;
+    int rc = try_until_done(queue, is_get, item, deadline, &away);
+    hold_take_back(strand_self(), &away);
+    return rc;
 }
 
 int shared_queue_put(struct shared_queue *queue, const void *item, weft_deadline deadline)

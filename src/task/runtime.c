@@ -41,9 +41,11 @@ struct making {
 };
 
 /* In a child that the user forked. Its only thread may be inside a task, with others waiting to run
-   in this memory: from here on it is a thread, which blocks when it waits. */
+   in this memory: from here on it is a thread, which blocks when it waits, and has what that task
+   held. */
 static void after_fork(void)
 {
+    const struct strand *task = strand_current;
     if (!made)
         return;
     store_relaxed(&broken, 1); /* relaxed: the child has one thread */
@@ -51,6 +53,8 @@ static void after_fork(void)
         return;
     worker_current = NULL;
     strand_renew();
+    if (task)
+        strand_inherit(task);
 }
 
 /* WEFT_WORKERS, or as many as CPUs. Returns -EINVAL for nonsense. */

@@ -8,6 +8,7 @@
 #include <weft.h>
 
 #include "pair.h"
+#include "sync/queue.h"
 
 static weft_gil gil = WEFT_GIL_INIT, outer = WEFT_GIL_INIT, inner = WEFT_GIL_INIT;
 static weft_lock lock = WEFT_LOCK_INIT;
@@ -199,6 +200,44 @@ TEST(a_wait_for_a_semaphore_releases_it)
     expect_released(wait_for_semaphore, release_semaphore);
 }
 
+static weft_semaphore *permits; /* in shared memory */
+static atomic_int acquired;
+
+static void wait_for_permit(void)
+{
+    EXPECT_EQ(weft_semaphore_acquire(permits, WEFT_FOREVER), 0);
+}
+
+static void acquire_one(size_t index)
+{
+    (void)index;
+    wait_for_permit();
+    atomic_fetch_add(&acquired, 1);
+}
+
+/* There, whoever has taken a permit wakes the next one, who would sleep beside one that is free. */
+TEST(a_permit_in_shared_memory_is_taken_before_it)
+{
+    DESCRIPTORS_MAY_STAY();
+    EXPECT_EQ(weft_init(), 0);
+    prepare();
+    permits = weft_shared_alloc(sizeof *permits);
+    weft_semaphore_init(permits, 0, 0);
+    block = wait_for_permit;
+    struct strands *first = strands_start(1, block_with_it);
+    strands_until_asleep(first);
+    struct strands *second = strands_start(1, acquire_one);
+    strands_until_asleep(second);
+    EXPECT_EQ(weft_gil_enter(&gil, WEFT_FOREVER), 0);
+    EXPECT_EQ(weft_semaphore_release(permits, 1), 0);
+    EXPECT_EQ(weft_semaphore_release(permits, 1), 0);
+    UNTIL(atomic_load(&acquired) == 1);
+    EXPECT_EQ(weft_gil_leave(&gil), 0);
+    strands_join(second);
+    strands_join(first);
+    weft_shared_free(permits);
+}
+
 static void set_event(void)
 {
     weft_event_set(&event);
@@ -228,6 +267,22 @@ TEST(a_select_releases_it)
     prepare();
     EXPECT_EQ(weft_queue_open(&queue, sizeof(int), 1, 0), 0);
     expect_released(wait_by_select, put_item);
+    weft_queue_close(queue);
+}
+
+/* Else it would have to wait for it with that lock, and all others for the lock. */
+TEST(a_wait_for_a_lock_inside_of_the_library_keeps_it)
+{
+    prepare();
+    EXPECT_EQ(weft_queue_open(&queue, sizeof(int), 1, 0), 0);
+    weft_lock_lock(queue_lock(queue));
+    block = put_item;
+    struct strands *strand = strands_start(1, block_with_it);
+    UNTIL(atomic_load(&entered));
+    strands_until_asleep(strand);
+    EXPECT_EQ(weft_gil_enter(&gil, weft_after(5 * WEFT_MS)), -ETIMEDOUT);
+    EXPECT_EQ(weft_lock_release(queue_lock(queue)), 0);
+    strands_join(strand);
     weft_queue_close(queue);
 }
 
@@ -334,6 +389,26 @@ TEST(a_wait_that_is_late_has_it_again)
     release_lock();
     weft_queue_close(queue);
     part();
+}
+
+/* About when the lock is no longer waited for with the GIL. */
+static void be_late_by_scope(void)
+{
+    for (int i = 0; i < 100; i++) {
+        weft_scope scope;
+        weft_scope_enter(&scope, weft_after((40 + i) * WEFT_US), 0);
+        EXPECT_EQ(weft_lock_acquire(&lock, WEFT_FOREVER), -ETIMEDOUT);
+        EXPECT_EQ(weft_scope_leave(&scope), -ETIMEDOUT);
+    }
+}
+
+TEST(a_scope_that_ends_the_wait_for_a_lock_says_so)
+{
+    prepare();
+    weft_lock_lock(&lock);
+    block = be_late_by_scope;
+    strands_join(strands_start(1, block_with_it));
+    release_lock();
 }
 
 static void be_cancelled(void)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <weft.h>
 
@@ -125,6 +127,37 @@ TEST(a_serial_call_may_use_what_its_caller_holds)
     EXPECT_EQ(abandoned(&gil), 0);
 }
 
+static int fork_with_it(weft_call *call)
+{
+    weft_rlock rlock = WEFT_RLOCK_INIT;
+    int status;
+    (void)call;
+    EXPECT_EQ(weft_gil_enter(&gil, WEFT_FOREVER), 0);
+    weft_rlock_lock(&rlock);
+    pid_t child = fork();
+    if (child == 0) {
+        EXPECT_EQ(weft_gil_enter(&gil, WEFT_NOW), -EDEADLK);
+        EXPECT_EQ(weft_gil_leave(&gil), 0);
+        EXPECT_EQ(weft_gil_enter(&gil, WEFT_NOW), 0);
+        EXPECT_EQ(weft_rlock_release(&rlock), 0);
+        _exit(0);
+    }
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(weft_rlock_release(&rlock), 0);
+    return weft_gil_leave(&gil);
+}
+
+/* A task goes on in its child as a thread. */
+TEST_EACH_KIND(a_child_of_its_holder_has_it)
+{
+    weft_group *group;
+    EXPECT_EQ(weft_group_open(&group, kind, NULL), 0);
+    EXPECT_EQ(weft_group_start(group, fork_with_it, NULL, 0), 0);
+    EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
+    weft_group_close(group);
+}
+
 static void *end_with_it(void *arg)
 {
     EXPECT_EQ(weft_gil_enter(&gil, WEFT_FOREVER), 0);
@@ -167,4 +200,31 @@ TEST(a_foreign_call_of_a_task_that_keeps_it_loses_it)
     weft_group_close(group);
     EXPECT_EQ(abandoned(&gil), 1);
     expect_free(&gil);
+}
+
+static weft_gil many[2][WEFT_GILS_MAX];
+
+static int enter_and_keep_as_many(void *arg)
+{
+    for (size_t i = 0; i < WEFT_GILS_MAX; i++)
+        EXPECT_EQ(weft_gil_enter(&many[1][i], WEFT_FOREVER), 0);
+    return *(int *)arg;
+}
+
+/* By a thread, which makes a foreign call itself; and what it had let go of comes on top. */
+TEST(who_has_more_than_it_may_take_takes_no_more_and_lets_go_of_no_more_than_there_is_room_for)
+{
+    int answer = 43;
+    for (size_t i = 0; i < WEFT_GILS_MAX; i++) {
+        weft_gil_init(&many[0][i], 0, true);
+        weft_gil_init(&many[1][i], 0, true);
+        EXPECT_EQ(weft_gil_enter(&many[0][i], WEFT_FOREVER), 0);
+    }
+    EXPECT_EQ(weft_blocking(enter_and_keep_as_many, &answer), 43);
+    EXPECT_EQ(weft_gil_enter(&gil, WEFT_NOW), -EMFILE);
+    EXPECT_EQ(weft_sleep_until(weft_after(WEFT_MS)), 0);
+    for (size_t i = 0; i < WEFT_GILS_MAX; i++) {
+        EXPECT_EQ(weft_gil_leave(&many[0][i]), 0);
+        EXPECT_EQ(weft_gil_leave(&many[1][i]), 0);
+    }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whose turn it is to hold a GIL, for strands that do not run and times that are made up. */
+#include <pthread.h>
 #include <string.h>
 
 #include "harness.h"
@@ -293,6 +294,67 @@ TEST(when_all_who_wait_are_about_to_go_nobody_has_it_and_the_next_one_takes_it)
     EXPECT_EQ(gil.counts.switches, 0);
 }
 
+TEST(one_that_hands_it_to_nobody_keeps_it_which_is_no_switch)
+{
+    begin();
+    come(1);
+    waiters[1].state = GIL_PARKED; /* as above */
+    waiters[1].node.strand = &strands[1];
+    pass_time(INTERVAL);
+    EXPECT_TRUE(check());
+    EXPECT_EQ(holder(), 0);
+    EXPECT_EQ(gil.counts.switches, 0);
+    EXPECT_EQ(gil.counts.longest_wait_ns, 0);
+}
+
+TEST(turns_may_be_as_long_as_there_is_time)
+{
+    begin();
+    gil.switch_ns = INT64_MAX;
+    come_computing(1);
+    EXPECT_GT(gil.due_ns, now);
+    pass_time(1000000 * INTERVAL);
+    EXPECT_FALSE(check());
+    come(2);
+    EXPECT_EQ(bits(), GIL_WANTED | GIL_URGENT);
+    EXPECT_TRUE(check());
+    EXPECT_EQ(holder(), 2);
+    leave();
+    EXPECT_EQ(holder(), 0);
+}
+
+static bool barging;
+static long barged;
+
+/* Enters as whoever finds it free does, without the guard. */
+static void *barge(void *unused)
+{
+    while (load_relaxed(&barging)) {
+        uint64_t word = 0;
+        barged += cas_acquire(&gil.word, &word, gil_word_of(&strands[2]));
+    }
+    return unused;
+}
+
+/* Else it could have two holders: one who comes at that moment, and what is written over it. */
+TEST(while_one_is_about_to_go_it_is_at_no_moment_free_without_the_guard)
+{
+    pthread_t thread;
+    begin();
+    come(1);
+    waiters[1].state = GIL_PARKED;
+    waiters[1].node.strand = &strands[1];
+    store_relaxed(&barging, true);
+    EXPECT_EQ(pthread_create(&thread, NULL, barge, NULL), 0);
+    for (int i = 0; i < 1000 * 1000; i++) {
+        leave();
+        store_relaxed(&gil.word, gil_word_of(&strands[0]) | GIL_WANTED);
+    }
+    store_relaxed(&barging, false);
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
+    EXPECT_EQ(barged, 0);
+}
+
 TEST(checks_that_are_frequent_look_seldom_and_rare_ones_each_time)
 {
     begin();
@@ -305,5 +367,17 @@ TEST(checks_that_are_frequent_look_seldom_and_rare_ones_each_time)
     EXPECT_LT(gil.looks, 64);
     pass_time(64 * INTERVAL);
     gil_plan(&gil, now);
+    EXPECT_EQ(gil.looks, 0);
+}
+
+/* Its checks may be as many times rarer as those of that one went by without a look. */
+TEST(a_holder_does_not_go_by_the_plan_of_one_before)
+{
+    begin();
+    gil_plan(&gil, now);
+    pass_time(1000);
+    gil_plan(&gil, now);
+    EXPECT_GT(gil.looks, 32);
+    come_computing(1);
     EXPECT_EQ(gil.looks, 0);
 }
