@@ -53,6 +53,11 @@
  * a designated waiter must not be busy with another wait. For a lock inside of the library it keeps
  * it (lock.h).
  *
+ * A task that is woken runs when its worker has nothing else to run, which another task may
+ * compute on for long. A program that has its own locks taken by tasks lives with that; but a pool
+ * or a queue must not stand still because of it. So a task that waits for a lock inside of the
+ * library is loose: it is neither handed the lock nor relied upon once it is woken.
+ *
  * All of this is for a lock in private memory; one in shared memory is another (shared_lock.c).
  *
  * Sources: Go's sync.Mutex (spinners that hold off wake-ups, hand-over after 1 ms), nsync
@@ -72,7 +77,7 @@
 
 enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1023 * RUSH_ONE /* all bits */ };
 
-enum { TOKEN_TRY, TOKEN_HANDED_OVER };
+enum { TOKEN_TRY, TOKEN_HANDED_OVER, TOKEN_LOOSE };
 
 #define HANDOFF_NS   WEFT_MS
 #define PAUSE_MAX_NS WEFT_S
@@ -136,9 +141,10 @@ static bool spin(weft_lock *lock, struct attempt *attempt, uint32_t word)
 static void wake_decide(struct park_found *found, void *ctx)
 {
     weft_lock *lock = ctx; /* there as long as one of its waiters is */
-    if (found->first)
+    bool loose = found->first && found->first->loose;
+    if (found->first && !loose)
         or_relaxed(&lock->word, AWAKE); /* relaxed: see park() */
-    found->token = TOKEN_TRY;
+    found->token = loose ? TOKEN_LOOSE : TOKEN_TRY;
 }
 
 /* The waiter, queued: makes sure that it does not sleep through a release that did not see it. */
@@ -229,6 +235,7 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     attempt->node.word = &lock->word;
     attempt->node.value = parked;
     attempt->node.retries = true;
+    attempt->node.loose = (flags & PARK_KEEPS) && attempt->self->ops != &thread_ops;
     if (!attempt->node.since_ns) {
         attempt->node.since_ns = weft_now();
         note_wait(attempt->self, attempt->node.since_ns);
@@ -240,7 +247,7 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
         begin_pause(lock);
         return 1;
     }
-    attempt->owns_awake = true; /* the releaser has set AWAKE for us */
+    attempt->owns_awake = attempt->node.token == TOKEN_TRY; /* the releaser has set AWAKE for us */
     attempt->spins_left = spins(attempt->self);
     return 0;
 }
@@ -310,7 +317,8 @@ static void release_decide(struct park_found *found, void *ctx)
 {
     weft_lock *lock = ctx;
     int64_t now_ns = found->first ? weft_now() : 0;
-    bool hand_over = found->first && now_ns - found->first->since_ns >= HANDOFF_NS &&
+    bool loose = found->first && found->first->loose;
+    bool hand_over = found->first && !loose && now_ns - found->first->since_ns >= HANDOFF_NS &&
                      may_hand_over(lock, now_ns);
     if (hand_over)
         lock->owner = moment(now_ns);
@@ -319,10 +327,10 @@ static void release_decide(struct park_found *found, void *ctx)
     do {
         next = word & ~(HELD | SWAPS);
         if (found->first) /* who may find the lock taken again */
-            next |= RUSH_MAX | (hand_over ? HELD | SWAPS : AWAKE);
+            next |= RUSH_MAX | (hand_over ? HELD | SWAPS : loose ? 0 : AWAKE);
         /* release: pairs with the acquire of whoever takes the lock */
     } while (!cas_release(&lock->word, &word, next));
-    found->token = hand_over ? TOKEN_HANDED_OVER : TOKEN_TRY;
+    found->token = hand_over ? TOKEN_HANDED_OVER : loose ? TOKEN_LOOSE : TOKEN_TRY;
 }
 
 /*

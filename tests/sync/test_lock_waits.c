@@ -16,6 +16,7 @@
 
 #include "harness.h"
 #include "park/park.h"
+#include "sync/lock.h"
 
 enum { AWAKE = 4 }; /* as in sync/lock.c */
 
@@ -82,10 +83,15 @@ static uint32_t moment(int64_t ns)
 
 static uint32_t keeping, keep; /* whether a task has the only worker, and is to */
 
+static bool takes_it_as_inner; /* as the library takes its own */
+
 static int take_as_task(weft_call *call)
 {
     (void)call;
-    weft_lock_lock(&lock);
+    if (takes_it_as_inner)
+        lock_inner(&lock);
+    else
+        weft_lock_lock(&lock);
     return weft_lock_release(&lock);
 }
 
@@ -171,5 +177,26 @@ TEST(a_pause_that_lies_far_ahead_is_long_past)
     lock.owner = moment(weft_now() + 60 * WEFT_S);
     EXPECT_EQ(weft_lock_release(&lock), 0);
     EXPECT_EQ(weft_lock_acquire(&lock, WEFT_NOW), -ETIMEDOUT);
+    end_waiting(group);
+}
+
+TEST(nobody_relies_on_a_task_that_waits_for_a_lock_of_the_librarys)
+{
+    takes_it_as_inner = true;
+    weft_group *group = open_one_worker();
+    weft_lock_lock(&lock);
+    begin_waiting(group); /* the task cannot run any more */
+    pthread_t thread;
+    EXPECT_EQ(pthread_create(&thread, NULL, take_and_tell, NULL), 0);
+    while (load_relaxed(&park_bucket_of(&lock.word)->queued) < 2)
+        weft_yield();
+    EXPECT_EQ(weft_lock_release(&lock), 0);           /* wakes the task */
+    while (weft_lock_acquire(&lock, WEFT_NOW) == 0) { /* as others would */
+        EXPECT_EQ(weft_lock_release(&lock), 0);
+        if (load_relaxed(&got))
+            break;
+        weft_yield();
+    }
+    EXPECT_EQ(pthread_join(thread, NULL), 0);
     end_waiting(group);
 }
