@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <weft/event.h>
 #include <weft/group.h>
@@ -123,6 +124,42 @@ TEST(a_call_does_not_wait_behind_one_that_computes)
     }
     weft_event_set(&over);
     weft_pool_close(pool);
+}
+
+/* ---- two threads that submit at the same moment, while nobody runs or watches */
+
+enum { ROUNDS = 120 };
+
+static weft_pool *shared_pool;
+static atomic_uint arrived;
+
+static int submit_at_once(weft_call *call)
+{
+    const bool *pauses = call->arg;
+    for (unsigned i = 1; i <= ROUNDS; i++) {
+        if (*pauses) /* until all who run tasks sleep; else there is less to be seen */
+            nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+        atomic_fetch_add(&arrived, 1);
+        while (atomic_load(&arrived) < 2 * i) { /* no yield: it must be the same moment */
+        }
+        weft_future *f = submit(shared_pool, meet, (int)(2 * i));
+        EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
+        weft_future_close(f);
+    }
+    return 0;
+}
+
+TEST(calls_for_which_the_same_thread_wakes_up_are_run_by_two)
+{
+    threads_are("2");
+    shared_pool = open_pool(9); /* one thread has more of them than the other */
+    weft_group *group;
+    EXPECT_EQ(weft_group_open(&group, WEFT_THREADS, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(weft_group_start(group, submit_at_once, &(bool){ i > 0 }, sizeof(bool)), 0);
+    EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
+    weft_group_close(group);
+    weft_pool_close(shared_pool);
 }
 
 /* A task that submits n calls, and computes until all of them have run. */
