@@ -67,6 +67,7 @@ static struct strand *get_anyone_up(struct places *places, uint32_t at)
 static struct strand *get_sleeper_up(struct places *places)
 {
     uint32_t best = 0, most = 0;
+    fence_seq_cst(); /* pairs with pass_offers_on() in share.c: it sees that the offer stands */
     if (!task_any_worker_sleeps())
         return NULL;
     for (uint32_t i = 0; i < places->count; i++) {
