@@ -182,7 +182,11 @@ int auto_open(weft_pool *pool)
 
 void auto_stop(weft_pool *pool)
 {
-    struct pilot *pilot = pool->pilot;
-    thread_set_join(&pilot->thread);
-    weft_pool_close(pilot->processes);
+    thread_set_join(&pool->pilot->thread);
+}
+
+void auto_close(weft_pool *pool)
+{
+    weft_pool_close(pool->pilot->processes);
+    free(pool->pilot);
 }

@@ -454,13 +454,13 @@ static void stop(weft_pool *pool, bool terminate)
 
 void weft_pool_terminate(weft_pool *pool)
 {
-    weft_pool *processes = pool->pilot ? auto_processes(pool) : NULL;
     if (pool->crew) {
         if (crew_is_own(pool->crew))
             crew_terminate(pool->crew);
         return;
     }
     stop(pool, true);
+    weft_pool *processes = pool->pilot ? auto_processes(pool) : NULL; /* no more from now on */
     if (processes)
         weft_pool_terminate(processes);
     for (;;) {
@@ -508,9 +508,10 @@ void weft_pool_close(weft_pool *pool)
         pool_serial_close(pool);
     if (pool->crew)
         crew_free(pool->crew);
+    if (pool->pilot)
+        auto_close(pool);
     free(pool->workers);
     places_close(pool->places);
-    free(pool->pilot);
     options_free(&pool->options);
     free(pool);
 }
