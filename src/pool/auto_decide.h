@@ -41,9 +41,9 @@ struct auto_sample {
     bool movable;          /* processes could run these calls */
 };
 
-/* What it goes by. Zeroed: nothing is known. */
+/* What it goes by. Zeroed, but for the size: nothing is known. */
 struct auto_state {
-    uint32_t size;  /* how many workers there are to be */
+    uint32_t size;  /* how many workers there are to be; 0, before anything is known: the base */
     bool processes; /* calls are to run in processes from now on */
     bool measured;  /* what follows means something */
     bool fights;    /* calls that compute wait for a GIL */
