@@ -110,11 +110,13 @@ void auto_call_ends(struct worker *worker)
 
 /* ---- the pool */
 
-/* Whether there is more to do than the first workers can, or more workers than that. */
+/* Whether there is more to do than the first workers can, or than those that there are, as CPUs may
+ * have gone and come back; or more workers than the first. */
 static bool needs_pilot(const weft_pool *pool)
 {
     const struct pilot *pilot = pool->pilot;
-    return pilot->running + pool->queued > pilot->base || pilot_size(pilot) > pilot->base;
+    uint32_t there = pool->usable < pilot->base ? pool->usable : pilot->base;
+    return pilot->running + pool->queued > there || pilot_size(pilot) > pilot->base;
 }
 
 bool auto_needs_pilot(weft_pool *pool)

@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,10 +36,13 @@ static unsigned threads_of(weft_pool *pool)
     return number_of(pool, "thread");
 }
 
-/* More than the machine has CPUs. */
+/* More than the machine has CPUs; no more than such a pool has if nobody says how many. */
 static uint32_t many(void)
 {
-    return 4 * base_cpus() + 24;
+    uint32_t cpus = base_cpus();
+    if (cpus >= 250)
+        SKIP("with so many CPUs there are no more workers than they");
+    return 4 * cpus + 24 < 256 ? 4 * cpus + 24 : 256;
 }
 
 static weft_barrier barrier;
@@ -261,6 +265,44 @@ TEST(a_quota_is_all_the_cpus_there_are)
     leave_quota();
 }
 
+/* ---- CPUs that go, and come back */
+
+/* All that were there at first, or one of them. */
+static void use_cpus(bool all)
+{
+    static cpu_set_t first, one;
+    if (!CPU_COUNT(&first)) {
+        EXPECT_EQ(sched_getaffinity(0, sizeof first, &first), 0);
+        for (int cpu = 0; !CPU_COUNT(&one); cpu++)
+            if (CPU_ISSET(cpu, &first))
+                CPU_SET(cpu, &one);
+    }
+    DIR *tasks = opendir("/proc/self/task");
+    EXPECT_TRUE(tasks);
+    for (struct dirent *entry; (entry = readdir(tasks));)
+        if (entry->d_name[0] != '.')
+            (void)sched_setaffinity(atoi(entry->d_name), sizeof first, all ? &first : &one);
+    closedir(tasks);
+}
+
+TEST(a_pool_that_has_shrunk_with_its_cpus_grows_again)
+{
+    uint32_t n = base_cpus();
+    if (n < 2)
+        SKIP("there is one CPU only");
+    weft_pool *pool = open_auto((weft_options){ .workers = n });
+    use_cpus(false);
+    unsigned submitted = 0;
+    for (; threads_of(pool) > 1; submitted += 20)
+        submit_all(pool, compute, 20);
+    UNTIL(atomic_load(&ran) == submitted);
+    /* It falls asleep; if not yet, it is no wonder that it grows. */
+    nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+    meet_all(pool, n);
+    use_cpus(true);
+    weft_pool_close(pool);
+}
+
 /* ---- workers that come and go */
 
 static atomic_int entered, left;
@@ -399,6 +441,8 @@ TEST(a_pool_with_nothing_to_decide_does_not_wake_up)
         SKIP("a sanitizer wakes threads up itself");
     weft_pool *pool = open_auto((weft_options){ 0 });
     meet_all(pool, many());
+    UNTIL(threads_of(pool) == base_cpus());
+    meet_all(pool, base_cpus() + 1);
     UNTIL(threads_of(pool) == base_cpus());
     weft_event_clear(&gate);
     submit_all(pool, wait_at_gate, base_cpus()); /* none has to wait for a worker */
