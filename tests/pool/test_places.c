@@ -7,7 +7,10 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <weft/event.h>
 #include <weft/group.h>
@@ -242,6 +245,36 @@ TEST(a_thread_that_is_never_idle_takes_what_another_one_leaves)
     EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
     weft_group_close(group);
     weft_pool_close(pool);
+}
+
+static bool large; /* the machine, as the library sees it */
+
+int sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set)
+{
+    enum { CPUS = 300 };
+    memset(set, 0, bytes);
+    if (!large)
+        return syscall(SYS_sched_getaffinity, pid, bytes, set) < 0 ? -1 : 0;
+    for (size_t cpu = 0; cpu < CPUS; cpu++)
+        CPU_SET_S(cpu, bytes, set);
+    return 0;
+}
+
+TEST(on_a_machine_of_very_many_cpus_there_are_as_many_threads_as_there_may_be)
+{
+    enum { POOLS = 3 };
+    weft_pool *pools[POOLS];
+    if (HARNESS_EMULATED)
+        SKIP("these are many threads for an emulator");
+    unsetenv("WEFT_WORKERS");
+    large = true;
+    for (unsigned i = 0; i < POOLS; i++) { /* the second one's begin where those of the first end */
+        pools[i] = open_pool(150);
+        expect_square(submit(pools[i], square, 3), 3);
+    }
+    for (unsigned i = 0; i < POOLS; i++)
+        weft_pool_close(pools[i]);
+    DESCRIPTORS_COUNT_FROM_HERE(); /* those of the threads stay */
 }
 
 TEST(pools_that_are_opened_again_and_again_leave_nothing_behind)
