@@ -15,12 +15,14 @@
  *   descriptors   half of those that are not open, two for each: calls that wait, wait for one
  */
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pool/auto.h"
@@ -62,14 +64,19 @@ static uint64_t read_number(const char *path, const char *word)
     return number;
 }
 
-static uint64_t count_descriptors(void)
+/* Since Linux 6.2 the size of the directory says it; UINT64_MAX: not known. */
+static uint64_t count_descriptors(uint64_t limit)
 {
+    struct stat status;
+    if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0)
+        return (uint64_t)status.st_size;
     uint64_t n = 0;
     DIR *directory = opendir("/proc/self/fd");
-    while (directory && readdir(directory))
+    if (!directory)
+        return errno == EMFILE ? limit : UINT64_MAX; /* none is left even for this */
+    while (readdir(directory))
         n++;
-    if (directory)
-        closedir(directory);
+    closedir(directory);
     return n;
 }
 
@@ -122,7 +129,8 @@ static void bind_descriptors(struct bound *bound, uint32_t workers)
 {
     uint64_t limit = limit_of(RLIMIT_NOFILE);
     if (limit != UINT64_MAX)
-        bind(bound, workers + left_of(limit, count_descriptors()) / 2 / 2, AUTO_LIMIT_DESCRIPTORS);
+        bind(bound, workers + left_of(limit, count_descriptors(limit)) / 2 / 2,
+             AUTO_LIMIT_DESCRIPTORS);
 }
 
 uint32_t auto_most(const weft_options *options, bool preset, uint32_t workers,

@@ -203,10 +203,33 @@ TEST(it_leaves_addresses_to_its_calls)
     weft_pool_close(pool);
 }
 
+/* None is left, not even to look how many there are. */
+TEST(without_a_descriptor_it_does_not_grow)
+{
+    struct rlimit limit = { .rlim_cur = 64, .rlim_max = 64 };
+    if (HARNESS_VALGRIND)
+        SKIP("valgrind has its own idea of how many descriptors there are");
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    int fds[64], n = 0;
+    uint32_t base = base_cpus();
+    while ((fds[n] = dup(0)) >= 0)
+        n++;
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, many());
+    UNTIL(says(pool, ", the most that RLIMIT_NOFILE allows"));
+    EXPECT_EQ(threads_of(pool), base);
+    while (n)
+        close(fds[--n]);
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+}
+
 /* ---- a real quota */
 
 /* A cgroup for this process alone; "" outside of it. */
 static char quota_group[200], outer_group[200];
+static bool outer_is_v2;
 
 static bool write_into(const char *group, const char *file, const char *text)
 {
@@ -227,6 +250,15 @@ static void leave_quota(void)
     (void)rmdir(quota_group);
 }
 
+static bool set_quota(bool v2, const char *us)
+{
+    char max[40];
+    snprintf(max, sizeof max, "%s 100000", us);
+    return v2 ? write_into(quota_group, "cpu.max", max)
+              : write_into(quota_group, "cpu.cfs_period_us", "100000") &&
+                    write_into(quota_group, "cpu.cfs_quota_us", us);
+}
+
 /* Half a CPU, as this machine's version of cgroups has it. False: not allowed here. */
 static bool enter_quota(const char *outer, bool v2)
 {
@@ -236,10 +268,8 @@ static bool enter_quota(const char *outer, bool v2)
     snprintf(quota_group, sizeof quota_group, "%.150s/weft-test-%d", outer, getpid());
     if (mkdir(quota_group, 0700) < 0)
         return false;
-    bool set = v2 ? write_into(quota_group, "cpu.max", "50000 100000")
-                  : write_into(quota_group, "cpu.cfs_period_us", "100000") &&
-                        write_into(quota_group, "cpu.cfs_quota_us", "50000");
-    if (set && write_into(quota_group, "cgroup.procs", pid))
+    outer_is_v2 = v2;
+    if (set_quota(v2, "50000") && write_into(quota_group, "cgroup.procs", pid))
         return true;
     leave_quota();
     return false;
@@ -261,6 +291,8 @@ TEST(a_quota_is_all_the_cpus_there_are)
     while (!says(pool, "CPU-bound; 1 thread on 0.5 CPUs (a quota)"))
         submit_all(pool, compute, 10);
     meet_all(pool, 12); /* what waits takes no quota */
+    EXPECT_TRUE(set_quota(outer_is_v2, "91000"));
+    EXPECT_HAS(explain(pool), " on 1 CPU (a quota)"); /* not 0.0 */
     weft_pool_close(pool);
     leave_quota();
 }
