@@ -162,10 +162,12 @@ int auto_open(weft_pool *pool)
     struct pilot *pilot = calloc(1, sizeof *pilot);
     if (!pilot)
         return -ENOMEM;
-    pilot->preset = !pool->options.workers;
-    if (pilot->preset)
-        pool->options.workers = AUTO_WORKERS;
     pilot->cpus = base_cpu_thousandths(&pilot->quota);
+    pilot->preset = !pool->options.workers;
+    if (pilot->preset) {
+        uint32_t base = auto_base(pilot->cpus, POOL_WORKERS_MAX);
+        pool->options.workers = base > AUTO_WORKERS ? base : AUTO_WORKERS;
+    }
     pilot->base = pilot->bound = auto_base(pilot->cpus, pool->options.workers);
     snprintf(pilot->name, sizeof pilot->name, "%.20s-pilot", pool->options.name);
     thread_set_init(&pilot->thread, pilot->name, 0);

@@ -51,7 +51,7 @@ struct pilot {
     struct signal over;       /* raised under it: there will be nothing more to decide */
 
     uint32_t base;     /* constant: workers at the beginning, and at least */
-    bool preset;       /* constant: options.workers is AUTO_WORKERS, as the program has not said */
+    bool preset;       /* constant: options.workers is what auto_open() thinks */
     uint32_t bound;    /* guarded by the pool's lock, as what follows: workers have lower numbers */
     uint32_t given_up; /* workers that could not be opened, of those below `bound` */
     uint32_t running;  /* workers inside of calls */

@@ -12,7 +12,7 @@
 /* What keeps a pool from having more workers. */
 enum auto_limit {
     AUTO_LIMIT_OPTION,      /* options.workers */
-    AUTO_LIMIT_PRESET,      /* AUTO_WORKERS, if that is 0 */
+    AUTO_LIMIT_PRESET,      /* the same, if the program has not set it */
     AUTO_LIMIT_PROCESSES,   /* RLIMIT_NPROC */
     AUTO_LIMIT_ADDRESSES,   /* RLIMIT_AS */
     AUTO_LIMIT_MEMORY,      /* of the machine, or of a cgroup */

@@ -27,7 +27,7 @@
 #include "strand/self.h"
 #include "task/task.h"
 
-enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
+enum { TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
 
 /* Keeps note of what runs, for those who terminate the pool. Who does so before this note has not
  * found the future, neither in the queue nor here: then it is cancelled now. */
@@ -383,7 +383,7 @@ int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *opt
                                          .on_error = pool->options.on_error,
                                          .on_error_ctx = pool->options.on_error_ctx };
     list_init(&pool->queue);
-    rc = pool->options.workers > WORKERS_MAX || pool->options.pool ? -EINVAL : open_kind(pool);
+    rc = pool->options.workers > POOL_WORKERS_MAX || pool->options.pool ? -EINVAL : open_kind(pool);
     if (rc < 0)
         goto no_workers;
     *ret_pool = pool;
