@@ -9,9 +9,9 @@
  *   processes     RLIMIT_NPROC counts all threads of a user: those of this process are known. It
  *                 does not bind root
  *   addresses     RLIMIT_AS less what is mapped, in stacks
- *   memory        half of what the machine has to give, if each thread takes what one that does
- *                 something does (its stack's deepest pages, its heap); and of what RLIMIT_DATA
- *                 leaves, where all of a stack counts
+ *   memory        half of what the machine and the cgroups have to give, if each thread takes what
+ *                 one that does something does (its stack's deepest pages, its heap); and of what
+ *                 RLIMIT_DATA leaves, where all of a stack counts
  *   descriptors   half of those that are not open, two for each: calls that wait, wait for one
  */
 #include <dirent.h>
@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "pool/auto.h"
 
 enum { TAKEN_BYTES = 256 * 1024 };
@@ -123,6 +124,9 @@ static void bind_memory(struct bound *bound, uint32_t workers, size_t stack)
     uint64_t available = read_number("/proc/meminfo", "MemAvailable:");
     if (available != UINT64_MAX)
         bind(bound, workers + available * 1024 / 2 / TAKEN_BYTES, AUTO_LIMIT_MEMORY);
+    uint64_t left = base_memory_left("");
+    if (left != UINT64_MAX)
+        bind(bound, workers + left / 2 / TAKEN_BYTES, AUTO_LIMIT_MEMORY);
 }
 
 static void bind_descriptors(struct bound *bound, uint32_t workers)
