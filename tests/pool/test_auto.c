@@ -25,6 +25,7 @@
 #include <weft/pool.h>
 
 #include "base/cpus.h"
+#include "base/memory.h"
 #include "auto.h"
 #include "calls.h"
 #include "harness.h"
@@ -225,16 +226,15 @@ TEST(without_a_descriptor_it_does_not_grow)
     weft_pool_close(pool);
 }
 
-/* ---- a real quota */
+/* ---- real cgroups */
 
-/* A cgroup for this process alone; "" outside of it. */
-static char quota_group[200], outer_group[200];
-static bool outer_is_v2;
+/* A cgroup for this process alone, and the one outside of it. */
+static char group[200], outer_group[200];
 
-static bool write_into(const char *group, const char *file, const char *text)
+static bool write_into(const char *to_group, const char *file, const char *text)
 {
     char path[300];
-    snprintf(path, sizeof path, "%s/%s", group, file);
+    snprintf(path, sizeof path, "%s/%s", to_group, file);
     FILE *to = fopen(path, "we");
     if (!to)
         return false;
@@ -242,48 +242,59 @@ static bool write_into(const char *group, const char *file, const char *text)
     return fclose(to) == 0 && ok;
 }
 
-static void leave_quota(void)
+static void leave_group(void)
 {
     char pid[20];
     snprintf(pid, sizeof pid, "%d", getpid());
     (void)write_into(outer_group, "cgroup.procs", pid);
-    (void)rmdir(quota_group);
+    (void)rmdir(group);
+}
+
+/* What is set in it, as this machine's version of cgroups has it. */
+typedef bool setting(bool v2);
+
+static bool enter_group_in(const char *outer, setting *set, bool v2)
+{
+    char pid[20];
+    snprintf(pid, sizeof pid, "%d", getpid());
+    snprintf(outer_group, sizeof outer_group, "%s", outer);
+    snprintf(group, sizeof group, "%.150s/weft-test-%d", outer, getpid());
+    if (mkdir(group, 0700) < 0)
+        return false;
+    if (set(v2) && write_into(group, "cgroup.procs", pid))
+        return true;
+    leave_group();
+    return false;
+}
+
+static void enter_group(const char *v1, setting *set)
+{
+    if (HARNESS_EMULATED || HARNESS_VALGRIND)
+        SKIP("it is too little for what runs the test");
+    if (!enter_group_in(v1, set, false) && !enter_group_in("/sys/fs/cgroup", set, true))
+        SKIP("no cgroup may be made here");
 }
 
 static bool set_quota(bool v2, const char *us)
 {
     char max[40];
     snprintf(max, sizeof max, "%s 100000", us);
-    return v2 ? write_into(quota_group, "cpu.max", max)
-              : write_into(quota_group, "cpu.cfs_period_us", "100000") &&
-                    write_into(quota_group, "cpu.cfs_quota_us", us);
+    return v2 ? write_into(group, "cpu.max", max)
+              : write_into(group, "cpu.cfs_period_us", "100000") &&
+                    write_into(group, "cpu.cfs_quota_us", us);
 }
 
-/* Half a CPU, as this machine's version of cgroups has it. False: not allowed here. */
-static bool enter_quota(const char *outer, bool v2)
+static bool half_a_cpu(bool v2)
 {
-    char pid[20];
-    snprintf(pid, sizeof pid, "%d", getpid());
-    snprintf(outer_group, sizeof outer_group, "%s", outer);
-    snprintf(quota_group, sizeof quota_group, "%.150s/weft-test-%d", outer, getpid());
-    if (mkdir(quota_group, 0700) < 0)
-        return false;
-    outer_is_v2 = v2;
-    if (set_quota(v2, "50000") && write_into(quota_group, "cgroup.procs", pid))
-        return true;
-    leave_quota();
-    return false;
+    return set_quota(v2, "50000");
 }
 
 TEST(a_quota_is_all_the_cpus_there_are)
 {
-    if (HARNESS_EMULATED || HARNESS_VALGRIND)
-        SKIP("half a CPU is too little for what runs the test");
-    if (!enter_quota("/sys/fs/cgroup/cpu", false) && !enter_quota("/sys/fs/cgroup", true))
-        SKIP("no cgroup may be made here");
+    enter_group("/sys/fs/cgroup/cpu", half_a_cpu);
     bool quota;
     if (base_cpu_thousandths(&quota) != 500) {
-        leave_quota();
+        leave_group();
         SKIP("the cgroup is not seen from inside");
     }
     weft_pool *pool = open_auto((weft_options){ .backlog_max = 20 });
@@ -291,10 +302,33 @@ TEST(a_quota_is_all_the_cpus_there_are)
     while (!says(pool, "CPU-bound; 1 thread on 0.5 CPUs (a quota)"))
         submit_all(pool, compute, 10);
     meet_all(pool, 12); /* what waits takes no quota */
-    EXPECT_TRUE(set_quota(outer_is_v2, "91000"));
+    EXPECT_TRUE(set_quota(true, "91000") || set_quota(false, "91000"));
     EXPECT_HAS(explain(pool), " on 1 CPU (a quota)"); /* not 0.0 */
     weft_pool_close(pool);
-    leave_quota();
+    leave_group();
+}
+
+static bool little_memory(bool v2)
+{
+    return write_into(group, v2 ? "memory.max" : "memory.limit_in_bytes", "16777216");
+}
+
+TEST(it_leaves_memory_to_its_calls)
+{
+    if (HARNESS_SANITIZED)
+        SKIP("sanitizers take more than there is");
+    enter_group("/sys/fs/cgroup/memory", little_memory);
+    if (base_memory_left("") > 1 << 24) {
+        leave_group();
+        SKIP("the cgroup is not seen from inside");
+    }
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, 1000);
+    UNTIL(says(pool, ", the most that there is memory for"));
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+    leave_group();
 }
 
 /* ---- CPUs that go, and come back */
