@@ -249,14 +249,14 @@ TEST(a_thread_that_is_never_idle_takes_what_another_one_leaves)
 
 static bool large; /* the machine, as the library sees it */
 
-int sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set)
+int sched_getaffinity(pid_t pid, size_t cpusetsize, cpu_set_t *cpuset)
 {
     enum { CPUS = 300 };
-    memset(set, 0, bytes);
+    memset(cpuset, 0, cpusetsize);
     if (!large)
-        return syscall(SYS_sched_getaffinity, pid, bytes, set) < 0 ? -1 : 0;
+        return syscall(SYS_sched_getaffinity, pid, cpusetsize, cpuset) < 0 ? -1 : 0;
     for (size_t cpu = 0; cpu < CPUS; cpu++)
-        CPU_SET_S(cpu, bytes, set);
+        CPU_SET_S(cpu, cpusetsize, cpuset);
     return 0;
 }
 
