@@ -9,7 +9,8 @@
  *
  * A lock has no owner: any strand may release it. It is not reentrant (rlock.h is). Under
  * contention a waiter spins briefly, then sleeps; whoever has waited for a millisecond gets the
- * lock handed over, so that nobody starves. Eight bytes, valid when zeroed, nothing to destroy,
+ * lock handed over, so that nobody starves: each of them, as long as that keeps the lock out of use
+ * for no more than a fifth of the time. Eight bytes, valid when zeroed, nothing to destroy,
  * even when held. Everything before a release happens before everything after the next acquisition.
  *
  * In shared memory (weft_shared_alloc) a lock works between processes, and has an owner: the strand

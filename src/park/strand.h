@@ -99,6 +99,8 @@ struct strand {
     struct hold *hold;          /* own: what it holds that others may want (park/hold.h) */
     uint64_t gil_wait_ns;       /* atomic, written by the strand: how long it has waited for GILs,
                                    which the pool that it works for looks at (pool/auto.c) */
+    uint64_t lock_wait_ns;      /* the same, for locks, without the present wait */
+    int64_t lock_since_ns;      /* the same: when that began; 0: it waits for no lock */
     uint16_t holds;             /* own: how many */
     bool lingers;               /* own: has last held a GIL for long (sync/gil.c) */
     bool ends_watched;          /* own: if its thread ends, what it holds is abandoned */

@@ -41,6 +41,7 @@ struct reading {
     uint32_t life; /* 0: nothing */
     int64_t busy_ns, cpu_ns, delay_ns;
     uint64_t gil_ns;
+    int64_t lock_ns;
 };
 
 struct pilot {

@@ -2,17 +2,21 @@
 /*
  * pool/auto_decide.c: the rule by which a pool of kind auto has more or fewer workers.
  *
- * A call is on a CPU, wants to be (delay), waits for a GIL, or waits for something else. What it
- * would do if it had a CPU to itself is the first and the last: its share of time on CPU is
+ * A call is on a CPU, wants to be (delay), waits for a GIL or a lock, or waits for something else.
+ * What it would do if it had a CPU, and the lock, to itself is the first and the last: its share of
+ * time on CPU is
  *
- *     share = cpu / (cpu + waiting)       waiting = busy - cpu - delay - gil
+ *     share = cpu / (cpu + waiting)       waiting = busy - cpu - delay - gil - lock
  *
  * and as many calls at once as use all CPUs, on average, are
  *
  *     fair = CPUs / share
  *
  * Without the delay in it, the rule would find any number of threads that compute right: with 64 on
- * 2 CPUs each is on a CPU for 1/32 of its time.
+ * 2 CPUs each is on a CPU for 1/32 of its time. And with locks in it more workers would be the
+ * answer to their waiting for each other, be it for a lock of the program's or of the pool's. Only
+ * if CPUs are idle, all the same, may whoever holds the lock be waiting for a call that is queued:
+ * then the pool grows slowly, as if a lock were the world.
  *
  *            base                fair             ample
  *     |--------|--- grows quickly --|-- grows slowly --|------- shrinks to fair -------->
@@ -65,6 +69,7 @@ enum {
 /* What a window says when it was smoothed with those before it. */
 struct view {
     double fair;   /* workers */
+    double enough; /* the same, if waiting for a lock were waiting for the world */
     double used;   /* CPUs that calls used */
     double demand; /* the same, and those that they would have used */
     double cpus;
@@ -106,6 +111,7 @@ static void smooth(struct auto_state *state, const struct auto_sample *sample)
     state->cpu = state->cpu * keep + cpu * scale;
     state->delay = state->delay * keep + delay * scale;
     state->gil = state->gil * keep + gil * scale;
+    state->lock = state->lock * keep + at_least((double)sample->lock_ns, 0) * scale;
     state->asked = state->asked * keep + sample->asked;
     state->runnable = state->runnable * keep + sample->runnable;
     state->measured = true;
@@ -117,7 +123,8 @@ static struct view look(const struct auto_state *state, const struct auto_sample
     double runnable = state->asked > 0 ? state->runnable / state->asked * state->busy : 0;
     double delay = at_most(at_least(state->delay, runnable - state->cpu), rest);
     double gil = at_most(state->gil, rest - delay);
-    double own = state->busy - delay - gil; /* on CPU, and waiting for the world */
+    double lock = at_most(state->lock, rest - delay - gil);
+    double own = state->busy - delay - gil - lock; /* on CPU, and waiting for the world */
     double all = sample->looked_at ? (double)sample->workers / sample->looked_at : 1;
     double cpus = sample->cpus / 1000.0;
     struct view view = { .cpus = cpus };
@@ -128,6 +135,7 @@ static struct view look(const struct auto_state *state, const struct auto_sample
     double at_once = view.fights > 0.125 ? at_most(cpus, 1) : cpus; /* under a GIL one computes */
     double none = state->busy > 0 ? sample->most : state->size;     /* a limit to what is known */
     view.fair = state->cpu > 0 ? at_most(at_once * own / state->cpu, none) : none;
+    view.enough = state->cpu > 0 ? at_most(at_once * (own + lock) / state->cpu, none) : none;
     return view;
 }
 
@@ -153,13 +161,20 @@ static uint32_t within(double value, uint32_t least, uint32_t most)
     return value > least ? (uint32_t)value : least;
 }
 
+/* Twice as many that wait as would be fair. */
+static uint32_t ample_for(double fair, uint32_t base, uint32_t least, uint32_t most)
+{
+    return within(fair + (fair - base) + 0.5, least, most);
+}
+
 /* The size that would be right, whenever it may be had. */
 static uint32_t want(const struct auto_state *state, const struct auto_sample *sample,
                      const struct view *view, uint32_t lately)
 {
     uint32_t base = auto_base(sample->cpus, sample->most), size = state->size;
     uint32_t fair = within(view->fair + 0.5, base, sample->most);
-    uint32_t ample = within(view->fair + (view->fair - base) + 0.5, fair, sample->most);
+    bool idle = view->demand < 0.85 * view->cpus;
+    uint32_t ample = ample_for(idle ? view->enough : view->fair, base, fair, sample->most);
     bool blind = sample->delay_ns < 0 || sample->quota;
     bool full = sample->queued && sample->running >= sample->workers;
     uint32_t needed = within(lately, base, sample->most);
@@ -171,7 +186,7 @@ static uint32_t want(const struct auto_state *state, const struct auto_sample *s
         return fair;
     if (full && size < fair && view->used < 0.95 * view->cpus)
         return fair;
-    if (full && size >= fair && view->demand < 0.85 * view->cpus)
+    if (full && size >= fair && idle)
         return within(size + size / 4.0 + 1, size, ample);
     return size < sample->most ? size : sample->most;
 }
@@ -239,7 +254,7 @@ static void consider_processes(struct auto_state *state, const struct auto_sampl
 
 void auto_forget(struct auto_state *state)
 {
-    state->wall = state->busy = state->cpu = state->delay = state->gil = 0;
+    state->wall = state->busy = state->cpu = state->delay = state->gil = state->lock = 0;
     state->asked = state->runnable = 0;
     state->wanted = 0;
     state->wanted_ns = state->fought_ns = -1;

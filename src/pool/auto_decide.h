@@ -28,6 +28,7 @@ struct auto_sample {
     int64_t cpu_ns;        /*   on a CPU */
     int64_t delay_ns;      /*   wanted to run and had no CPU; -1: not known */
     int64_t gil_ns;        /*   waited for a weft_gil */
+    int64_t lock_ns;       /*   waited for a weft_lock */
     uint32_t looked_at;    /* how many workers these are */
     uint32_t workers;      /* how many there are. What follows is of the window's end */
     uint32_t running;      /* calls that run */
@@ -53,7 +54,7 @@ struct auto_state {
     int64_t window_ns; /* how long the next window is to be */
 
     /* Its own. Times are sums of windows. */
-    double wall, busy, cpu, delay, gil, asked, runnable; /* smoothed */
+    double wall, busy, cpu, delay, gil, lock, asked, runnable; /* smoothed */
     int64_t now_ns;
     int64_t changed_ns;  /* when the size changed last */
     int64_t turned_ns;   /* when it last changed to the other direction */

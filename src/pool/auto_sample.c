@@ -73,7 +73,16 @@ struct seen {
     bool runs;
     int64_t busy_ns;
     uint64_t gil_ns;
+    int64_t lock_ns;
 };
+
+/* How long a strand has waited for locks. Relaxed: between both loads a wait may have ended, which
+   one window then does not know and the next one does. */
+static int64_t lock_wait_of(const struct strand *strand, int64_t now)
+{
+    int64_t since = load_relaxed(&strand->lock_since_ns);
+    return (int64_t)load_relaxed(&strand->lock_wait_ns) + (since && now > since ? now - since : 0);
+}
 
 static uint32_t see_all(weft_pool *pool, int64_t now, struct seen *ret, struct auto_sample *sample)
 {
@@ -96,6 +105,7 @@ static uint32_t see_all(weft_pool *pool, int64_t now, struct seen *ret, struct a
             .runs = since != 0,
             .busy_ns = gauge->busy_ns + (since && now > since ? now - since : 0),
             .gil_ns = load_relaxed(&gauge->strand->gil_wait_ns), /* relaxed: a statistic */
+            .lock_ns = lock_wait_of(gauge->strand, now),
         };
     }
     weft_lock_release(&pool->lock);
@@ -109,7 +119,8 @@ static void add(struct auto_sample *sample, struct reading *reading, const struc
                            .busy_ns = seen->busy_ns,
                            .cpu_ns = cpu_of(seen->clock),
                            .delay_ns = delay_of(seen->tid),
-                           .gil_ns = seen->gil_ns };
+                           .gil_ns = seen->gil_ns,
+                           .lock_ns = seen->lock_ns };
     if (now.cpu_ns < 0)
         return; /* it has just ended */
     int64_t busy = now.busy_ns - reading->busy_ns, cpu = now.cpu_ns - reading->cpu_ns;
@@ -117,6 +128,7 @@ static void add(struct auto_sample *sample, struct reading *reading, const struc
         sample->busy_ns += busy;
         sample->cpu_ns += cpu < busy ? cpu : busy;
         sample->gil_ns += (int64_t)(now.gil_ns - reading->gil_ns);
+        sample->lock_ns += now.lock_ns - reading->lock_ns;
         if (now.delay_ns < 0 || reading->delay_ns < 0)
             sample->delay_ns = -1;
         else if (sample->delay_ns >= 0)

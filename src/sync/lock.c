@@ -42,6 +42,12 @@
  * waiter does not starve, a release that finds that the first waiter has waited for HANDOFF_NS
  * gives it the lock: HELD stays set and the token says so.
  *
+ * Until such a waiter runs, the lock is of no use to anybody. With more strands than CPUs that may
+ * be milliseconds, in which more come to wait, each for longer than HANDOFF_NS: if all of them were
+ * handed the lock, it would go round at the pace of the scheduler (a convoy). So whoever is handed
+ * a lock notes how long that took, and for PAUSE_FACTOR times as long the lock is not handed over
+ * again, at most for PAUSE_MAX_NS. Meanwhile waiters are woken one after the other as ever.
+ *
  * A strand with a global interpreter lock that it gives up when it blocks does so only when it has
  * waited for KEEP_NS: locks are most often held for less, and those inside of the library always.
  * It takes it back when it has the lock: a designated waiter must not be busy with another wait.
@@ -66,10 +72,11 @@ enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1023 * RUSH_ONE 
 
 enum { TOKEN_TRY, TOKEN_HANDED_OVER };
 
-#define HANDOFF_NS WEFT_MS
-#define KEEP_NS    (50 * WEFT_US)
+#define HANDOFF_NS   WEFT_MS
+#define PAUSE_MAX_NS WEFT_S
+#define KEEP_NS      (50 * WEFT_US)
 
-enum { SPIN_ROUNDS = 100, LOOK_EVERY = 32 };
+enum { SPIN_ROUNDS = 100, LOOK_EVERY = 32, PAUSE_FACTOR = 4 };
 
 void weft_lock_init(weft_lock *lock)
 {
@@ -174,6 +181,41 @@ static int sleep(struct attempt *attempt, weft_deadline deadline, unsigned flags
     return -EAGAIN;
 }
 
+/* Moments as the lock's second word keeps them, by its holder: units of 1,024 ns, modulo 2^32. */
+static uint32_t moment(int64_t ns)
+{
+    return (uint32_t)((uint64_t)ns >> 10);
+}
+
+/* By the holder: whether the lock may be handed over. What lies far ahead is long past. */
+static bool may_hand_over(const weft_lock *lock, int64_t now_ns)
+{
+    uint32_t left = lock->owner - moment(now_ns);
+    return left == 0 || left > moment(PAUSE_MAX_NS);
+}
+
+/* By whoever was handed the lock, at the moment that the second word still says. */
+static void begin_pause(weft_lock *lock)
+{
+    int64_t now_ns = weft_now();
+    uint64_t took = moment(now_ns) - lock->owner;
+    uint64_t pause = took * PAUSE_FACTOR, most = moment(PAUSE_MAX_NS);
+    lock->owner = moment(now_ns) + (uint32_t)(pause < most ? pause : most);
+}
+
+/* What a pool of kind auto wants to know of the strand. Relaxed, all: statistics, of one writer. */
+static void note_wait(struct strand *self, int64_t since_ns)
+{
+    store_relaxed(&self->lock_since_ns, since_ns);
+}
+
+static void note_end_of_wait(struct strand *self, int64_t since_ns)
+{
+    uint64_t waited = (uint64_t)(weft_now() - since_ns);
+    store_relaxed(&self->lock_since_ns, 0);
+    store_relaxed(&self->lock_wait_ns, load_relaxed(&self->lock_wait_ns) + waited);
+}
+
 /* Parks while the lock is held. Returns 1: lock handed over; 0: try again; or an error. */
 static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_deadline deadline,
                 unsigned flags)
@@ -186,13 +228,17 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     attempt->node.word = &lock->word;
     attempt->node.value = parked;
     attempt->node.retries = true;
-    if (!attempt->node.since_ns)
+    if (!attempt->node.since_ns) {
         attempt->node.since_ns = weft_now();
+        note_wait(attempt->self, attempt->node.since_ns);
+    }
     int rc = sleep(attempt, deadline, flags | PARK_FOR_LOCK);
     if (rc < 0)
         return rc == -EAGAIN ? 0 : rc;
-    if (attempt->node.token == TOKEN_HANDED_OVER)
+    if (attempt->node.token == TOKEN_HANDED_OVER) {
+        begin_pause(lock);
         return 1;
+    }
     attempt->owns_awake = true; /* the releaser has set AWAKE for us */
     attempt->spins_left = spins(attempt->self);
     return 0;
@@ -223,6 +269,8 @@ static int lock_slow(weft_lock *lock, weft_deadline deadline, unsigned flags)
     struct strand *self = strand_self();
     struct attempt attempt = { .lock = lock, .self = self, .spins_left = spins(self) };
     int rc = try_until_taken(lock, &attempt, deadline, flags);
+    if (attempt.node.since_ns)
+        note_end_of_wait(self, attempt.node.since_ns);
     hold_take_back(self, &attempt.away);
     return rc;
 }
@@ -254,7 +302,11 @@ int weft_lock_acquire(weft_lock *lock, weft_deadline deadline)
 static void release_decide(struct park_found *found, void *ctx)
 {
     weft_lock *lock = ctx;
-    bool hand_over = found->first && weft_now() - found->first->since_ns >= HANDOFF_NS;
+    int64_t now_ns = found->first ? weft_now() : 0;
+    bool hand_over = found->first && now_ns - found->first->since_ns >= HANDOFF_NS &&
+                     may_hand_over(lock, now_ns);
+    if (hand_over)
+        lock->owner = moment(now_ns);
     uint32_t word = load_relaxed(&lock->word); /* a first guess: the swap decides */
     uint32_t next;
     do {
@@ -275,8 +327,10 @@ static bool is_overdue(const weft_lock *lock)
     static __thread uint32_t releases __attribute__((tls_model("initial-exec")));
     if (++releases % LOOK_EVERY)
         return false;
-    int64_t since_ns = park_first_since(&lock->word);
-    return since_ns && weft_now() - since_ns >= HANDOFF_NS;
+    int64_t now_ns = weft_now(), since_ns = 0;
+    if (may_hand_over(lock, now_ns))
+        since_ns = park_first_since(&lock->word);
+    return since_ns && now_ns - since_ns >= HANDOFF_NS;
 }
 
 static int release_slow(weft_lock *lock, uint32_t word)

@@ -413,6 +413,54 @@ TEST(a_gil_is_no_matter_on_one_cpu)
     EXPECT_FALSE(plant.state.processes);
 }
 
+/* ---- locks */
+
+/* A window of 64 workers who wait for a lock when they do not compute, while more calls queue. */
+static struct auto_sample fight_for_a_lock(uint32_t workers, double cpus)
+{
+    int64_t wall = 20 * MS, busy = workers * wall, cpu = (int64_t)(cpus * (double)wall);
+    return (struct auto_sample){ .wall_ns = wall,
+                                 .busy_ns = busy,
+                                 .cpu_ns = cpu,
+                                 .lock_ns = busy - cpu,
+                                 .looked_at = workers,
+                                 .workers = workers,
+                                 .running = workers,
+                                 .asked = 16,
+                                 .runnable = 16 * (uint32_t)cpus / workers,
+                                 .queued = 1000,
+                                 .cpus = 2000,
+                                 .most = 256 };
+}
+
+TEST(a_wait_for_a_lock_is_no_reason_for_more_workers)
+{
+    struct auto_state state = { 0 };
+    for (int i = 0; i < 100; i++) {
+        struct auto_sample sample = fight_for_a_lock(state.size ? state.size : 2, 2);
+        auto_decide(&state, &sample);
+        EXPECT_EQ(state.size, 2);
+    }
+    EXPECT_EQ(state.waiting, 0);
+    state.size = 64;
+    for (int i = 0; i < 100; i++) {
+        struct auto_sample sample = fight_for_a_lock(state.size, 2);
+        auto_decide(&state, &sample);
+    }
+    EXPECT_EQ(state.size, 2);
+}
+
+/* Its holder may wait for a call that is queued. */
+TEST(who_waits_for_a_lock_while_nobody_computes_is_joined_by_others)
+{
+    struct auto_state state = { 0 };
+    for (int i = 0; i < 100; i++) {
+        struct auto_sample sample = fight_for_a_lock(state.size ? state.size : 2, 0.01);
+        auto_decide(&state, &sample);
+    }
+    EXPECT_EQ(state.size, 256);
+}
+
 /* ---- what no machine would say */
 
 TEST(a_window_without_time_or_calls_changes_nothing)
@@ -452,6 +500,7 @@ TEST(whatever_it_is_told_it_keeps_to_its_limits)
                                       .cpu_ns = any_number(&plant),
                                       .delay_ns = any_number(&plant),
                                       .gil_ns = any_number(&plant),
+                                      .lock_ns = any_number(&plant),
                                       .looked_at = (uint32_t)any_number(&plant),
                                       .workers = (uint32_t)any_number(&plant),
                                       .running = (uint32_t)any_number(&plant),
