@@ -90,8 +90,10 @@ void auto_worker_given_up(struct worker *worker)
     struct pilot *pilot = pool->pilot;
     weft_lock_lock(&pool->lock);
     worker->gauge.state = GAUGE_GIVEN_UP;
-    pilot->given_up += worker->number < pilot->bound;
-    pilot->opened = pilot_size(pilot);
+    if (worker->number < pilot->bound) { /* else it says nothing of those that there are to be */
+        pilot->given_up++;
+        pilot->opened = pilot_size(pilot);
+    }
     weft_lock_release(&pool->lock);
 }
 

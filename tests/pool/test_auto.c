@@ -448,6 +448,43 @@ TEST(a_pool_whose_workers_cannot_enter_grows_no_more)
     weft_pool_close(pool);
 }
 
+static unsigned threads_of_the_process(void)
+{
+    struct stat status; /* a link for each, and two of its own */
+    EXPECT_EQ(stat("/proc/self/task", &status), 0);
+    return (unsigned)status.st_nlink - 2;
+}
+
+static atomic_uint knocking;
+static atomic_bool refused, welcome;
+
+/* Those that the pool begins with may enter; others wait, and are refused until all are welcome. */
+static int enter_late(weft_call *call, void **ret_worker)
+{
+    (void)ret_worker;
+    if (atomic_load(&welcome) || atomic_fetch_add(&entered, 1) < (int)base_cpus())
+        return 0;
+    atomic_fetch_add(&knocking, 1);
+    UNTIL(atomic_load(&refused));
+    return weft_call_fail(call, -EUSERS, "not yet");
+}
+
+TEST(who_could_not_enter_when_nobody_needed_him_is_no_limit)
+{
+    weft_pool *pool = open_auto((weft_options){ .enter = enter_late });
+    unsigned threads = threads_of_the_process();
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, base_cpus() + 3);
+    UNTIL(atomic_load(&knocking) > 0);
+    weft_event_set(&gate);
+    UNTIL(threads_of(pool) == base_cpus());
+    atomic_store(&refused, true);
+    UNTIL(threads_of_the_process() <= threads);
+    atomic_store(&welcome, true);
+    meet_all(pool, base_cpus() + 3);
+    weft_pool_close(pool);
+}
+
 /* ---- ending, while it grows */
 
 TEST(a_pool_that_grows_may_be_terminated)
