@@ -232,14 +232,19 @@ static void print_deaths(const struct deaths *deaths, uint64_t rescued)
 /* In the words of the command line. */
 static void print_explanation(const char *explanation)
 {
-    static const char librarys[] = "options.workers";
-    const char *at = strstr(explanation, librarys);
+    static const char *const words[][2] = { { "options.workers is 0", "-j is not given" },
+                                            { "options.workers", "-j" } };
 
-    if (at != NULL)
-        fprintf(stderr, "auto: %.*s-j%s\n", (int)(at - explanation), explanation,
-                at + strlen(librarys));
-    else
-        fprintf(stderr, "auto: %s\n", explanation);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        const char *at = strstr(explanation, words[i][0]);
+
+        if (at == NULL)
+            continue;
+        fprintf(stderr, "auto: %.*s%s%s\n", (int)(at - explanation), explanation, words[i][1],
+                at + strlen(words[i][0]));
+        return;
+    }
+    fprintf(stderr, "auto: %s\n", explanation);
 }
 
 /* What the summary's line begins with; of kind auto, a line before it. */

@@ -53,8 +53,8 @@ typedef struct weft_options {
     weft_pool *pool;
 
     /* Pools: how many workers, at most 4096; 0: as many as there are CPUs to use, or 256 tasks,
-       since those are for waiting. Kind auto: the most that it may have; 0: 256, or fewer where a
-       limit of the system says so. */
+       since those are for waiting. Kind auto: the most that it may have, or fewer where a limit of
+       the system says so; 0: 256, or as many as CPUs if these are more. */
     uint32_t workers;
 
     /* Pools: how many calls may wait for a worker before submit waits itself; 0: 1024. */

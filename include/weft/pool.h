@@ -44,9 +44,10 @@ WEFT_BEGIN
  * A pool of kind auto begins with a thread for each CPU that it may use. While calls wait for a
  * worker it measures those that run, and has about CPUs / (share of their time that they are on a
  * CPU) workers within a few tenths of a second: calls that wait nine tenths of their time get ten
- * threads per CPU, calls that compute one. It has no more than options.workers, 256 if that is 0,
- * nor than the system has room for (processes, memory, address space, descriptors); enter and leave
- * are called as threads come and go. A pool that has nothing to do does not wake up.
+ * threads per CPU, calls that compute one. It has no more than options.workers (if that is 0: 256,
+ * or one for each CPU where these are more), nor than the system has room for (processes, memory,
+ * address space, descriptors); enter and leave are called as threads come and go. A pool that has
+ * nothing to do does not wake up.
  *
  * It is a pool of as many processes as CPUs from the start if an option asks for what only a
  * process can do: call_timeout_ns, memory_bytes_max, attempts_max, environment, directory, cpus or

@@ -91,8 +91,10 @@ void auto_worker_given_up(struct worker *worker)
     struct pilot *pilot = pool->pilot;
     lock_inner(&pool->lock);
     worker->gauge.state = GAUGE_GIVEN_UP;
-    pilot->given_up += worker->number < pilot->bound;
-    pilot->opened = pilot_size(pilot);
+    if (worker->number < pilot->bound) { /* else it says nothing of those that there are to be */
+        pilot->given_up++;
+        pilot->opened = pilot_size(pilot);
+    }
     weft_lock_release(&pool->lock);
 }
 
@@ -111,11 +113,13 @@ void auto_call_ends(struct worker *worker)
 
 /* ---- the pool */
 
-/* Whether there is more to do than the first workers can, or more workers than that. */
+/* Whether there is more to do than the first workers can, or than those that there are, as CPUs may
+ * have gone and come back; or more workers than the first. */
 static bool needs_pilot(const weft_pool *pool)
 {
     const struct pilot *pilot = pool->pilot;
-    return pilot->running + pool->queued > pilot->base || pilot_size(pilot) > pilot->base;
+    uint32_t there = pool->usable < pilot->base ? pool->usable : pilot->base;
+    return pilot->running + pool->queued > there || pilot_size(pilot) > pilot->base;
 }
 
 bool auto_needs_pilot(weft_pool *pool)
@@ -161,10 +165,12 @@ int auto_open(weft_pool *pool)
     struct pilot *pilot = calloc(1, sizeof *pilot);
     if (!pilot)
         return -ENOMEM;
-    pilot->preset = !pool->options.workers;
-    if (pilot->preset)
-        pool->options.workers = AUTO_WORKERS;
     pilot->cpus = base_cpu_thousandths(&pilot->quota);
+    pilot->preset = !pool->options.workers;
+    if (pilot->preset) {
+        uint32_t base = auto_base(pilot->cpus, POOL_WORKERS_MAX);
+        pool->options.workers = base > AUTO_WORKERS ? base : AUTO_WORKERS;
+    }
     pilot->base = pilot->bound = auto_base(pilot->cpus, pool->options.workers);
     snprintf(pilot->name, sizeof pilot->name, "%.20s-pilot", pool->options.name);
     thread_set_init(&pilot->thread, pilot->name, 0);
@@ -183,7 +189,11 @@ int auto_open(weft_pool *pool)
 
 void auto_stop(weft_pool *pool)
 {
-    struct pilot *pilot = pool->pilot;
-    thread_set_join(&pilot->thread);
-    weft_pool_close(pilot->processes);
+    thread_set_join(&pool->pilot->thread);
+}
+
+void auto_close(weft_pool *pool)
+{
+    weft_pool_close(pool->pilot->processes);
+    free(pool->pilot);
 }

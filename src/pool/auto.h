@@ -52,7 +52,7 @@ struct pilot {
     struct signal over;       /* raised under it: there will be nothing more to decide */
 
     uint32_t base;     /* constant: workers at the beginning, and at least */
-    bool preset;       /* constant: options.workers is AUTO_WORKERS, as the program has not said */
+    bool preset;       /* constant: options.workers is what auto_open() thinks */
     uint32_t bound;    /* guarded by the pool's lock, as what follows: workers have lower numbers */
     uint32_t given_up; /* workers that could not be opened, of those below `bound` */
     uint32_t running;  /* workers inside of calls */
@@ -88,8 +88,12 @@ const char *auto_isolates(const weft_options *options);
 /* Opens what the options ask for: processes, or threads with a pilot. */
 int auto_open(weft_pool *pool);
 
-/* Ends the pilot of a pool that is closing, and its processes. */
+/* Ends the pilot of a pool that is closing. */
 void auto_stop(weft_pool *pool);
+
+/* When all calls have ended: they may have asked the pool for something to their end. Its processes
+ * and the pilot's memory go. */
+void auto_close(weft_pool *pool);
 
 /* Whether there is more to do than the first workers can, or more workers than those. */
 bool auto_needs_pilot(weft_pool *pool);
@@ -147,7 +151,7 @@ void auto_move(weft_pool *pool);
 /* The pool of processes that calls have moved to; NULL: they have not. */
 weft_pool *auto_processes(weft_pool *pool);
 
-/* The same, if such a call can; NULL. */
+/* The same, if such a call, of a map, can, and the pool is not closing; NULL. */
 weft_pool *auto_processes_for(weft_pool *pool, weft_fn *fn, const void *pointer);
 
 #endif

@@ -42,8 +42,8 @@
  * keep all CPUs busy tell nothing of how many are needed: then the pool shrinks slowly until CPUs
  * become idle.
  *
- * Workers for more calls than there have been at once in the last second or two are let go, down to
- * the base.
+ * Workers for more calls than there have been at once in the last second or two are let go, if they
+ * are more than half of all, or if the base would have been enough: it needs nobody to watch it.
  *
  * Everything is a function of the samples: no clock is read here.
  */
@@ -178,7 +178,7 @@ static uint32_t want(const struct auto_state *state, const struct auto_sample *s
     bool blind = sample->delay_ns < 0 || sample->quota;
     bool full = sample->queued && sample->running >= sample->workers;
     uint32_t needed = within(lately, base, sample->most);
-    if (size > 2 * (uint64_t)needed)
+    if (size > 2 * (uint64_t)needed || (size > needed && lately <= base))
         return needed;
     if (blind && size > base && view->demand >= 0.95 * view->cpus)
         return size - (size - base + 3) / 4;
@@ -263,10 +263,10 @@ void auto_forget(struct auto_state *state)
 
 void auto_decide(struct auto_state *state, const struct auto_sample *sample)
 {
-    uint32_t base = auto_base(sample->cpus, sample->most);
-    if (!state->size) {
+    if (!state->patience_ns) {
+        uint32_t size = state->size ? state->size : auto_base(sample->cpus, sample->most);
         *state = (struct auto_state){
-            .size = base, .patience_ns = SHRINK_NS, .wanted_ns = -1, .fought_ns = -1
+            .size = size, .patience_ns = SHRINK_NS, .wanted_ns = -1, .fought_ns = -1
         };
     }
     if (state->size > sample->most)
@@ -280,7 +280,7 @@ void auto_decide(struct auto_state *state, const struct auto_sample *sample)
     if (sample->busy_ns > 0 || state->measured)
         smooth(state, sample);
     struct view view = look(state, sample);
-    if (state->measured) {
+    if (sample->busy_ns > 0) { /* else it tells nothing of calls */
         state->waiting = (uint32_t)(100 * view.waiting + 0.5);
         consider_processes(state, sample, &view);
     }

@@ -12,7 +12,7 @@
 /* What keeps a pool from having more workers. */
 enum auto_limit {
     AUTO_LIMIT_OPTION,      /* options.workers */
-    AUTO_LIMIT_PRESET,      /* AUTO_WORKERS, if that is 0 */
+    AUTO_LIMIT_PRESET,      /* the same, if the program has not set it */
     AUTO_LIMIT_PROCESSES,   /* RLIMIT_NPROC */
     AUTO_LIMIT_ADDRESSES,   /* RLIMIT_AS */
     AUTO_LIMIT_MEMORY,      /* of the machine, or of a cgroup */
@@ -42,9 +42,9 @@ struct auto_sample {
     bool movable;          /* processes could run these calls */
 };
 
-/* What it goes by. Zeroed: nothing is known. */
+/* What it goes by. Zeroed, but for the size: nothing is known. */
 struct auto_state {
-    uint32_t size;  /* how many workers there are to be */
+    uint32_t size;  /* how many workers there are to be; 0, before anything is known: the base */
     bool processes; /* calls are to run in processes from now on */
     bool measured;  /* what follows means something */
     bool fights;    /* calls that compute wait for a GIL */

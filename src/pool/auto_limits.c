@@ -9,20 +9,23 @@
  *   processes     RLIMIT_NPROC counts all threads of a user: those of this process are known. It
  *                 does not bind root
  *   addresses     RLIMIT_AS less what is mapped, in stacks
- *   memory        half of what the machine has to give, if each thread takes what one that does
- *                 something does (its stack's deepest pages, its heap); and of what RLIMIT_DATA
- *                 leaves, where all of a stack counts
+ *   memory        half of what the machine and the cgroups have to give, if each thread takes what
+ *                 one that does something does (its stack's deepest pages, its heap); and of what
+ *                 RLIMIT_DATA leaves, where all of a stack counts
  *   descriptors   half of those that are not open, two for each: calls that wait, wait for one
  */
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "pool/auto.h"
 
 enum { TAKEN_BYTES = 256 * 1024 };
@@ -62,14 +65,19 @@ static uint64_t read_number(const char *path, const char *word)
     return number;
 }
 
-static uint64_t count_descriptors(void)
+/* Since Linux 6.2 the size of the directory says it; UINT64_MAX: not known. */
+static uint64_t count_descriptors(uint64_t limit)
 {
+    struct stat status;
+    if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0)
+        return (uint64_t)status.st_size;
     uint64_t n = 0;
     DIR *directory = opendir("/proc/self/fd");
-    while (directory && readdir(directory))
+    if (!directory)
+        return errno == EMFILE ? limit : UINT64_MAX; /* none is left even for this */
+    while (readdir(directory))
         n++;
-    if (directory)
-        closedir(directory);
+    closedir(directory);
     return n;
 }
 
@@ -116,13 +124,17 @@ static void bind_memory(struct bound *bound, uint32_t workers, size_t stack)
     uint64_t available = read_number("/proc/meminfo", "MemAvailable:");
     if (available != UINT64_MAX)
         bind(bound, workers + available * 1024 / 2 / TAKEN_BYTES, AUTO_LIMIT_MEMORY);
+    uint64_t left = base_memory_left("");
+    if (left != UINT64_MAX)
+        bind(bound, workers + left / 2 / TAKEN_BYTES, AUTO_LIMIT_MEMORY);
 }
 
 static void bind_descriptors(struct bound *bound, uint32_t workers)
 {
     uint64_t limit = limit_of(RLIMIT_NOFILE);
     if (limit != UINT64_MAX)
-        bind(bound, workers + left_of(limit, count_descriptors()) / 2 / 2, AUTO_LIMIT_DESCRIPTORS);
+        bind(bound, workers + left_of(limit, count_descriptors(limit)) / 2 / 2,
+             AUTO_LIMIT_DESCRIPTORS);
 }
 
 uint32_t auto_most(const weft_options *options, bool preset, uint32_t workers,

@@ -25,44 +25,60 @@ weft_pool *auto_processes(weft_pool *pool)
     return load_acquire(&pool->pilot->processes); /* pairs with the release in auto_move() */
 }
 
+static weft_pool *admit(weft_pool *pool, weft_fn *fn, const void *pointer)
+{
+    weft_pool *processes = auto_processes(pool);
+    return processes && processes_admit(processes->crew, fn, pointer) == 0 ? processes : NULL;
+}
+
 weft_pool *auto_processes_for(weft_pool *pool, weft_fn *fn, const void *pointer)
 {
-    weft_pool *processes = pool->pilot ? auto_processes(pool) : NULL;
-    return processes && processes_admit(processes->crew, fn, pointer) == 0 ? processes : NULL;
+    if (!pool->pilot)
+        return NULL;
+    lock_inner(&pool->lock);
+    bool closing = pool->closing;
+    weft_lock_release(&pool->lock);
+    return closing ? NULL : admit(pool, fn, pointer);
 }
 
 static weft_pool *processes_for(weft_pool *pool, const weft_future *future)
 {
-    if (future->stays)
-        return NULL;
-    return auto_processes_for(pool, future->fn, future->call.pub.pointer);
+    return future->stays ? NULL : admit(pool, future->fn, future->call.pub.pointer);
 }
 
 /* ---- the runner */
 
-/* Whether a future is the crew's; once it is, it stays so. */
-static bool is_elsewhere(weft_pool *pool, const weft_future *future)
+/* Whether a future is the crew's; once it is, it stays so. Does not need the pool, which may be
+ * gone if the future has ended. */
+static bool is_elsewhere(const weft_future *future)
 {
-    lock_inner(&pool->lock);
-    bool elsewhere = future->elsewhere;
-    weft_lock_release(&pool->lock);
-    return elsewhere;
+    return load_acquire(&future->elsewhere); /* pairs with the release in mark() */
 }
 
-static void mark(weft_pool *pool, weft_future *future, bool elsewhere)
+/* Under the lock. */
+static void mark(weft_future *future, bool elsewhere)
 {
-    lock_inner(&pool->lock);
-    future->elsewhere = elsewhere;
-    weft_lock_release(&pool->lock);
+    store_release(&future->elsewhere, elsewhere); /* pairs with is_elsewhere() */
 }
 
+/* The pool's processes are closed when it has nothing left that could hand them anything: it says
+ * itself that it is closing. */
 static int hand_over(weft_pool *pool, weft_pool *processes, weft_future *future,
                      weft_deadline deadline)
 {
-    mark(pool, future, true);
-    int rc = processes->runner.ops->start(&processes->runner, future, deadline);
+    lock_inner(&pool->lock);
+    int rc = pool->closing ? -EPIPE : 0;
+    if (rc == 0)
+        mark(future, true);
+    weft_lock_release(&pool->lock);
     if (rc < 0)
-        mark(pool, future, false);
+        return rc;
+    rc = processes->runner.ops->start(&processes->runner, future, deadline);
+    if (rc == 0)
+        return 0;
+    lock_inner(&pool->lock);
+    mark(future, false);
+    weft_lock_release(&pool->lock);
     return rc;
 }
 
@@ -82,10 +98,9 @@ static bool help(struct runner *runner, weft_future *future, weft_deadline deadl
 
 static int wait_for(struct runner *runner, weft_future *future, weft_deadline deadline)
 {
-    weft_pool *pool = (weft_pool *)runner;
-    if (!auto_processes(pool) || !is_elsewhere(pool, future))
+    if (!is_elsewhere(future))
         return -EAGAIN;
-    weft_pool *processes = auto_processes(pool);
+    weft_pool *processes = auto_processes((weft_pool *)runner);
     return processes->runner.ops->wait(&processes->runner, future, deadline);
 }
 
@@ -104,12 +119,12 @@ static void cancel(struct runner *runner, weft_future *future)
 
 static void forget(struct runner *runner, weft_future *future)
 {
-    weft_pool *pool = (weft_pool *)runner;
-    weft_pool *processes = auto_processes(pool);
-    if (processes && is_elsewhere(pool, future))
-        processes->runner.ops->forget(&processes->runner, future);
-    else
+    if (!is_elsewhere(future)) {
         pool_ops.forget(runner, future);
+        return;
+    }
+    weft_pool *processes = auto_processes((weft_pool *)runner);
+    processes->runner.ops->forget(&processes->runner, future);
 }
 
 const struct runner_ops auto_ops = {
@@ -172,7 +187,7 @@ static weft_future *take_one(weft_pool *pool)
             continue;
         list_remove(link);
         pool->queued--; /* the pilot, which does this, needs no signal that it is over */
-        future->elsewhere = true;
+        mark(future, true);
         found = future;
         break;
     }

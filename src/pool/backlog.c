@@ -103,7 +103,8 @@ weft_future *backlog_take(struct worker *worker)
 bool backlog_unqueue(weft_pool *pool, weft_future *future)
 {
     lock_inner(&pool->lock);
-    bool queued = !future->elsewhere && !list_empty(&future->queue_link);
+    /* relaxed: under the lock. What is elsewhere is in another queue. */
+    bool queued = !load_relaxed(&future->elsewhere) && !list_empty(&future->queue_link);
     if (queued) {
         list_remove(&future->queue_link);
         count_down(pool);

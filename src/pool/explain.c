@@ -25,12 +25,12 @@ static void describe(char *to, size_t size, uint32_t n, weft_kind kind)
                                             [WEFT_TASKS] = { "task", "tasks" },
                                             [WEFT_PROCESSES] = { "process", "processes" } };
     bool quota;
-    unsigned cpus = base_cpu_thousandths(&quota);
+    unsigned tenths = (base_cpu_thousandths(&quota) + 99) / 100;
     char part[8] = "";
-    if (cpus % 1000)
-        snprintf(part, sizeof part, ".%u", (cpus % 1000 + 99) / 100 % 10);
-    snprintf(to, size, "%u %s on %u%s CPU%s%s", n, nouns[kind][n != 1], cpus / 1000, part,
-             cpus == 1000 ? "" : "s", quota ? " (a quota)" : "");
+    if (tenths % 10)
+        snprintf(part, sizeof part, ".%u", tenths % 10);
+    snprintf(to, size, "%u %s on %u%s CPU%s%s", n, nouns[kind][n != 1], tenths / 10, part,
+             tenths == 10 ? "" : "s", quota ? " (a quota)" : "");
 }
 
 static const char *bound_by(uint32_t waiting)

@@ -11,7 +11,8 @@
  *   any other, or no     a worker of a thread that sleeps: it certainly has nothing else to do
  *   such worker
  *   a worker takes one   while others are queued: it wakes one more of its own thread, which goes
- * on as soon as this call waits
+ *                        on as soon as this call waits, and tells of the offer: whoever queued them
+ *                        may have thought that this thread had nothing to do
  *
  * In all cases what is queued stands as an offer (task/offer.h) as long as a worker is idle: a
  * thread that has nothing to do, the one that watches and one that looks around take it up. By the
@@ -66,6 +67,7 @@ static struct strand *get_anyone_up(struct places *places, uint32_t at)
 static struct strand *get_sleeper_up(struct places *places)
 {
     uint32_t best = 0, most = 0;
+    fence_seq_cst(); /* pairs with pass_offers_on() in share.c: it sees that the offer stands */
     if (!task_any_worker_sleeps())
         return NULL;
     for (uint32_t i = 0; i < places->count; i++) {
@@ -140,13 +142,15 @@ struct places_wake places_left(struct places *places)
 {
     struct places_wake wake = { .strand = NULL };
     uint32_t own = task_worker();
-    /* relaxed, both: who is woken for nothing sits down again */
-    if (!load_relaxed(&places->idle) || own >= places->count ||
-        load_relaxed(&places->place[own].coming))
+    /* relaxed, all: who is woken for nothing sits down again, who is told for nothing looks */
+    if (!load_relaxed(&places->idle) || own >= places->count)
         return wake;
-    guard_lock(&places->offer->guard);
-    wake.strand = get_up(places, own);
-    guard_unlock(&places->offer->guard);
+    if (!load_relaxed(&places->place[own].coming)) {
+        guard_lock(&places->offer->guard);
+        wake.strand = get_up(places, own);
+        guard_unlock(&places->offer->guard);
+    }
+    wake.offer = wake.lone = load_relaxed(&places->offer->stands);
     return wake;
 }
 

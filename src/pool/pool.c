@@ -28,7 +28,7 @@
 #include "sync/lock.h"
 #include "task/task.h"
 
-enum { WORKERS_MAX = 4096, TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
+enum { TASKS = 256, BACKLOG = 1024, OPEN_FAILURES_MAX = 8 };
 
 /* Keeps note of what runs, for those who terminate the pool. Who does so before this note has not
  * found the future, neither in the queue nor here: then it is cancelled now. */
@@ -384,7 +384,7 @@ int weft_pool_open(weft_pool **ret_pool, weft_kind kind, const weft_options *opt
                                          .on_error = pool->options.on_error,
                                          .on_error_ctx = pool->options.on_error_ctx };
     list_init(&pool->queue);
-    rc = pool->options.workers > WORKERS_MAX || pool->options.pool ? -EINVAL : open_kind(pool);
+    rc = pool->options.workers > POOL_WORKERS_MAX || pool->options.pool ? -EINVAL : open_kind(pool);
     if (rc < 0)
         goto no_workers;
     *ret_pool = pool;
@@ -455,13 +455,13 @@ static void stop(weft_pool *pool, bool terminate)
 
 void weft_pool_terminate(weft_pool *pool)
 {
-    weft_pool *processes = pool->pilot ? auto_processes(pool) : NULL;
     if (pool->crew) {
         if (crew_is_own(pool->crew))
             crew_terminate(pool->crew);
         return;
     }
     stop(pool, true);
+    weft_pool *processes = pool->pilot ? auto_processes(pool) : NULL; /* no more from now on */
     if (processes)
         weft_pool_terminate(processes);
     for (;;) {
@@ -509,9 +509,10 @@ void weft_pool_close(weft_pool *pool)
         pool_serial_close(pool);
     if (pool->crew)
         crew_free(pool->crew);
+    if (pool->pilot)
+        auto_close(pool);
     free(pool->workers);
     places_close(pool->places);
-    free(pool->pilot);
     options_free(&pool->options);
     free(pool);
 }

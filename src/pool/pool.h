@@ -24,6 +24,8 @@ struct crew;
 struct places;
 struct worker;
 
+enum { POOL_WORKERS_MAX = 4096 };
+
 /* Why a worker could not open. */
 struct open_failure {
     int error;

@@ -70,7 +70,8 @@ void future_init(weft_future *future, struct runner *runner, struct future_owner
     memset(&future->outcome, 0, offsetof(weft_outcome, text));
     future->outcome.text[0] = '\0';
     future->wanted = future->cancel_asked = false;
-    future->stays = future->elsewhere = false;
+    future->stays = false;
+    future->elsewhere = 0;
     future->strand = NULL;
     future->guard = (struct guard){ 0 };
     future->waitable.ops = &future_waitable;

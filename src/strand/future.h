@@ -54,7 +54,8 @@ struct weft_future {
     weft_outcome outcome;       /* the same */
     bool wanted;                /* own of a group: next gives it */
     bool stays; /* constant: it lends memory that no process sees, though no lent pointer says so */
-    bool elsewhere;        /* guarded by the pool, of kind auto: its processes have it */
+    uint32_t elsewhere; /* atomic, changed under the lock of its pool, of kind auto: 1: the pool's
+                           processes have it */
     struct strand *strand; /* that runs it; set before it is RUNNING, as is the next */
     uint32_t depth;        /* of the call on that strand */
     struct guard guard;    /* held by cancellers; guards cancel_asked */

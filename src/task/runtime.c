@@ -3,8 +3,8 @@
  * task/runtime.c: the workers of the program: made when they are first needed, one after the other
  * as work for them turns up, and there until the program ends. Those that have nothing to do sleep.
  *
- * There are as many as CPUs that the program may use, or as WEFT_WORKERS says. `guard` guards the
- * making; a worker opens its reactor in its own thread, and says how that went.
+ * There are as many as CPUs that the program may use, up to WORKERS_MAX, or as WEFT_WORKERS says.
+ * `guard` guards the making; a worker opens its reactor in its own thread, and says how that went.
  *
  * A program that runs tasks in its own loop (weft_run_once) has one worker, which is the thread
  * that asked first.
@@ -61,8 +61,10 @@ static void after_fork(void)
 static int count_workers(void)
 {
     const char *wish = getenv("WEFT_WORKERS");
-    if (!wish)
-        return (int)base_cpus();
+    if (!wish) {
+        unsigned cpus = base_cpus();
+        return cpus < WORKERS_MAX ? (int)cpus : WORKERS_MAX;
+    }
     char *end;
     long n = strtol(wish, &end, 10);
     return *wish && !*end && n >= 1 && n <= WORKERS_MAX ? (int)n : -EINVAL;

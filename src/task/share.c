@@ -377,12 +377,17 @@ void share_rouse(struct worker *worker)
         store_seq_cst(&searching, 0); /* seq_cst: see the top; it will look anyway */
 }
 
-/* Whether a worker that has just slept has something of its own to do first. */
-static bool is_busy(const struct worker *worker)
+/* Whether a worker that has just slept has been woken by what is its own: a time, or I/O. */
+static bool has_own(const struct worker *worker)
 {
     const struct timer *timer = timer_first(&worker->timers);
-    /* relaxed: a guess */
-    return worker->ready || load_relaxed(&worker->inbox) || (timer && timer->at_ns <= weft_now());
+    return worker->ready || (timer && timer->at_ns <= weft_now());
+}
+
+/* Whether it has something to do before it searches. */
+static bool is_busy(const struct worker *worker)
+{
+    return load_relaxed(&worker->inbox) || has_own(worker); /* relaxed: a guess */
 }
 
 /* The watcher stops. True: it shall search for what was left to it; or if it is busy, another. */
@@ -395,6 +400,20 @@ static bool end_watch(const struct worker *worker)
     if (busy)
         notify(worker, false);
     return !busy;
+}
+
+/*
+ * The worker has just slept, and perhaps does something of its own first. Whoever has made an offer
+ * may have taken it for asleep, and woken a task of it, which comes later, instead of telling
+ * (pool/places.c).
+ */
+static void pass_offers_on(const struct worker *worker)
+{
+    if (!has_own(worker))
+        return;
+    fence_seq_cst(); /* pairs with the one in get_sleeper_up() */
+    if (offers_stand())
+        tell(worker, true, false);
 }
 
 bool share_sleep(struct worker *worker, weft_deadline deadline)
@@ -411,6 +430,8 @@ bool share_sleep(struct worker *worker, weft_deadline deadline)
         worker->reactor->ops->wait(worker->reactor, deadline);
     bool woken = rouse(worker);
     bool found = watches && end_watch(worker);
+    if (!woken && !found)
+        pass_offers_on(worker);
     /* What is left is taken even if another was woken for it, who may be long in coming. */
     return woken || found || (!nothing && !is_busy(worker));
 }

@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include <weft/pool.h>
 
 #include "base/cpus.h"
+#include "base/memory.h"
 #include "auto.h"
 #include "calls.h"
 #include "harness.h"
@@ -35,10 +37,13 @@ static unsigned threads_of(weft_pool *pool)
     return number_of(pool, "thread");
 }
 
-/* More than the machine has CPUs. */
+/* More than the machine has CPUs; no more than such a pool has if nobody says how many. */
 static uint32_t many(void)
 {
-    return 4 * base_cpus() + 24;
+    uint32_t cpus = base_cpus();
+    if (cpus >= 250)
+        SKIP("with so many CPUs there are no more workers than they");
+    return 4 * cpus + 24 < 256 ? 4 * cpus + 24 : 256;
 }
 
 static weft_barrier barrier;
@@ -199,15 +204,37 @@ TEST(it_leaves_addresses_to_its_calls)
     weft_pool_close(pool);
 }
 
-/* ---- a real quota */
+/* None is left, not even to look how many there are. */
+TEST(without_a_descriptor_it_does_not_grow)
+{
+    struct rlimit limit = { .rlim_cur = 64, .rlim_max = 64 };
+    if (HARNESS_VALGRIND)
+        SKIP("valgrind has its own idea of how many descriptors there are");
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    int fds[64], n = 0;
+    uint32_t base = base_cpus();
+    while ((fds[n] = dup(0)) >= 0)
+        n++;
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, many());
+    UNTIL(says(pool, ", the most that RLIMIT_NOFILE allows"));
+    EXPECT_EQ(threads_of(pool), base);
+    while (n)
+        close(fds[--n]);
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+}
 
-/* A cgroup for this process alone; "" outside of it. */
-static char quota_group[200], outer_group[200];
+/* ---- real cgroups */
 
-static bool write_into(const char *group, const char *file, const char *text)
+/* A cgroup for this process alone, and the one outside of it. */
+static char group[200], outer_group[200];
+
+static bool write_into(const char *to_group, const char *file, const char *text)
 {
     char path[300];
-    snprintf(path, sizeof path, "%s/%s", group, file);
+    snprintf(path, sizeof path, "%s/%s", to_group, file);
     FILE *to = fopen(path, "we");
     if (!to)
         return false;
@@ -215,41 +242,59 @@ static bool write_into(const char *group, const char *file, const char *text)
     return fclose(to) == 0 && ok;
 }
 
-static void leave_quota(void)
+static void leave_group(void)
 {
     char pid[20];
     snprintf(pid, sizeof pid, "%d", getpid());
     (void)write_into(outer_group, "cgroup.procs", pid);
-    (void)rmdir(quota_group);
+    (void)rmdir(group);
 }
 
-/* Half a CPU, as this machine's version of cgroups has it. False: not allowed here. */
-static bool enter_quota(const char *outer, bool v2)
+/* What is set in it, as this machine's version of cgroups has it. */
+typedef bool setting(bool v2);
+
+static bool enter_group_in(const char *outer, setting *set, bool v2)
 {
     char pid[20];
     snprintf(pid, sizeof pid, "%d", getpid());
     snprintf(outer_group, sizeof outer_group, "%s", outer);
-    snprintf(quota_group, sizeof quota_group, "%.150s/weft-test-%d", outer, getpid());
-    if (mkdir(quota_group, 0700) < 0)
+    snprintf(group, sizeof group, "%.150s/weft-test-%d", outer, getpid());
+    if (mkdir(group, 0700) < 0)
         return false;
-    bool set = v2 ? write_into(quota_group, "cpu.max", "50000 100000")
-                  : write_into(quota_group, "cpu.cfs_period_us", "100000") &&
-                        write_into(quota_group, "cpu.cfs_quota_us", "50000");
-    if (set && write_into(quota_group, "cgroup.procs", pid))
+    if (set(v2) && write_into(group, "cgroup.procs", pid))
         return true;
-    leave_quota();
+    leave_group();
     return false;
+}
+
+static void enter_group(const char *v1, setting *set)
+{
+    if (HARNESS_EMULATED || HARNESS_VALGRIND)
+        SKIP("it is too little for what runs the test");
+    if (!enter_group_in(v1, set, false) && !enter_group_in("/sys/fs/cgroup", set, true))
+        SKIP("no cgroup may be made here");
+}
+
+static bool set_quota(bool v2, const char *us)
+{
+    char max[40];
+    snprintf(max, sizeof max, "%s 100000", us);
+    return v2 ? write_into(group, "cpu.max", max)
+              : write_into(group, "cpu.cfs_period_us", "100000") &&
+                    write_into(group, "cpu.cfs_quota_us", us);
+}
+
+static bool half_a_cpu(bool v2)
+{
+    return set_quota(v2, "50000");
 }
 
 TEST(a_quota_is_all_the_cpus_there_are)
 {
-    if (HARNESS_EMULATED || HARNESS_VALGRIND)
-        SKIP("half a CPU is too little for what runs the test");
-    if (!enter_quota("/sys/fs/cgroup/cpu", false) && !enter_quota("/sys/fs/cgroup", true))
-        SKIP("no cgroup may be made here");
+    enter_group("/sys/fs/cgroup/cpu", half_a_cpu);
     bool quota;
     if (base_cpu_thousandths(&quota) != 500) {
-        leave_quota();
+        leave_group();
         SKIP("the cgroup is not seen from inside");
     }
     weft_pool *pool = open_auto((weft_options){ .backlog_max = 20 });
@@ -257,8 +302,71 @@ TEST(a_quota_is_all_the_cpus_there_are)
     while (!says(pool, "CPU-bound; 1 thread on 0.5 CPUs (a quota)"))
         submit_all(pool, compute, 10);
     meet_all(pool, 12); /* what waits takes no quota */
+    EXPECT_TRUE(set_quota(true, "91000") || set_quota(false, "91000"));
+    EXPECT_HAS(explain(pool), " on 1 CPU (a quota)"); /* not 0.0 */
     weft_pool_close(pool);
-    leave_quota();
+    leave_group();
+}
+
+static bool little_memory(bool v2)
+{
+    return write_into(group, v2 ? "memory.max" : "memory.limit_in_bytes", "16777216");
+}
+
+TEST(it_leaves_memory_to_its_calls)
+{
+    if (HARNESS_SANITIZED)
+        SKIP("sanitizers take more than there is");
+    enter_group("/sys/fs/cgroup/memory", little_memory);
+    if (base_memory_left("") > 1 << 24) {
+        leave_group();
+        SKIP("the cgroup is not seen from inside");
+    }
+    weft_pool *pool = open_auto((weft_options){ 0 });
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, 1000);
+    UNTIL(says(pool, ", the most that there is memory for"));
+    weft_event_set(&gate);
+    weft_pool_close(pool);
+    leave_group();
+}
+
+/* ---- CPUs that go, and come back */
+
+/* All that were there at first, or one of them. */
+static void use_cpus(bool all)
+{
+    static cpu_set_t first, one;
+    if (!CPU_COUNT(&first)) {
+        EXPECT_EQ(sched_getaffinity(0, sizeof first, &first), 0);
+        for (int cpu = 0; !CPU_COUNT(&one); cpu++)
+            if (CPU_ISSET(cpu, &first))
+                CPU_SET(cpu, &one);
+    }
+    DIR *tasks = opendir("/proc/self/task");
+    EXPECT_TRUE(tasks);
+    for (struct dirent *entry; (entry = readdir(tasks));)
+        if (entry->d_name[0] != '.')
+            (void)sched_setaffinity(atoi(entry->d_name), sizeof first, all ? &first : &one);
+    closedir(tasks);
+}
+
+TEST(a_pool_that_has_shrunk_with_its_cpus_grows_again)
+{
+    uint32_t n = base_cpus();
+    if (n < 2)
+        SKIP("there is one CPU only");
+    weft_pool *pool = open_auto((weft_options){ .workers = n });
+    use_cpus(false);
+    unsigned submitted = 0;
+    for (; threads_of(pool) > 1; submitted += 20)
+        submit_all(pool, compute, 20);
+    UNTIL(atomic_load(&ran) == submitted);
+    /* It falls asleep; if not yet, it is no wonder that it grows. */
+    nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+    meet_all(pool, n);
+    use_cpus(true);
+    weft_pool_close(pool);
 }
 
 /* ---- workers that come and go */
@@ -340,6 +448,43 @@ TEST(a_pool_whose_workers_cannot_enter_grows_no_more)
     weft_pool_close(pool);
 }
 
+static unsigned threads_of_the_process(void)
+{
+    struct stat status; /* a link for each, and two of its own */
+    EXPECT_EQ(stat("/proc/self/task", &status), 0);
+    return (unsigned)status.st_nlink - 2;
+}
+
+static atomic_uint knocking;
+static atomic_bool refused, welcome;
+
+/* Those that the pool begins with may enter; others wait, and are refused until all are welcome. */
+static int enter_late(weft_call *call, void **ret_worker)
+{
+    (void)ret_worker;
+    if (atomic_load(&welcome) || atomic_fetch_add(&entered, 1) < (int)base_cpus())
+        return 0;
+    atomic_fetch_add(&knocking, 1);
+    UNTIL(atomic_load(&refused));
+    return weft_call_fail(call, -EUSERS, "not yet");
+}
+
+TEST(who_could_not_enter_when_nobody_needed_him_is_no_limit)
+{
+    weft_pool *pool = open_auto((weft_options){ .enter = enter_late });
+    unsigned threads = threads_of_the_process();
+    weft_event_clear(&gate);
+    submit_all(pool, wait_at_gate, base_cpus() + 3);
+    UNTIL(atomic_load(&knocking) > 0);
+    weft_event_set(&gate);
+    UNTIL(threads_of(pool) == base_cpus());
+    atomic_store(&refused, true);
+    UNTIL(threads_of_the_process() <= threads);
+    atomic_store(&welcome, true);
+    meet_all(pool, base_cpus() + 3);
+    weft_pool_close(pool);
+}
+
 /* ---- ending, while it grows */
 
 TEST(a_pool_that_grows_may_be_terminated)
@@ -399,6 +544,8 @@ TEST(a_pool_with_nothing_to_decide_does_not_wake_up)
         SKIP("a sanitizer wakes threads up itself");
     weft_pool *pool = open_auto((weft_options){ 0 });
     meet_all(pool, many());
+    UNTIL(threads_of(pool) == base_cpus());
+    meet_all(pool, base_cpus() + 1);
     UNTIL(threads_of(pool) == base_cpus());
     weft_event_clear(&gate);
     submit_all(pool, wait_at_gate, base_cpus()); /* none has to wait for a worker */

@@ -186,6 +186,22 @@ TEST(a_pool_that_is_too_large_for_what_it_computes_shrinks)
     EXPECT_LE(plant.settled_ns, WEFT_S / 2);
 }
 
+/* As the pilot does it, who knows how many workers there are. */
+TEST(one_window_is_no_reason_to_shrink)
+{
+    struct plant plant = plant_of(0.02, 2);
+    plant.state.size = 2;
+    run(&plant, 100 * MS);
+    uint32_t size = plant.state.size;
+    EXPECT_GE(size, 50);
+    plant.share = 1;
+    for (int i = 0; i < 3; i++)
+        step(&plant);
+    EXPECT_EQ(plant.state.size, size);
+    run(&plant, WEFT_S / 2);
+    EXPECT_EQ(plant.state.size, 2);
+}
+
 /* ---- what there is room for */
 
 TEST(nobody_is_hired_for_whom_there_is_no_call)
@@ -206,6 +222,19 @@ TEST(a_pool_without_calls_goes_back_to_what_it_began_with)
     run(&plant, 5 * WEFT_S);
     EXPECT_EQ(plant.state.size, 2);
     EXPECT_LE(plant.settled_ns, 2500 * MS);
+    EXPECT_EQ(plant.state.waiting, 99);
+}
+
+TEST(a_pool_that_has_hardly_grown_goes_back_as_well)
+{
+    for (uint32_t cpus = 1; cpus <= 16; cpus *= 2) {
+        struct plant plant = plant_of(0.01, cpus);
+        plant.callers = cpus + 1;
+        expect_settled(&plant, cpus + 1, cpus + 1);
+        plant.callers = cpus - 1;
+        run(&plant, 5 * WEFT_S);
+        EXPECT_EQ(plant.state.size, cpus);
+    }
 }
 
 TEST(a_limit_that_comes_down_takes_effect_at_once)

@@ -3,6 +3,8 @@
  * Pools of kind auto that have processes: from the start, as an option asks for what only they can
  * do, or later, as calls fight over a GIL.
  */
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -182,6 +184,44 @@ TEST(a_pool_that_has_moved_can_be_terminated)
     for (int i = 0; i < 32; i++)
         expect_cancelled(futures[i]);
     weft_pool_close(pool);
+}
+
+static atomic_bool asks;
+
+/* A call that stays in its thread, and asks a closing pool for all that a call may ask for. */
+static int ask_while_closing(weft_call *call)
+{
+    weft_pool *pool = *(weft_pool **)call->pointer;
+    int in[2] = { 1, 2 }, out[2], rc;
+    weft_future *f = submit(pool, square, 3);
+    weft_map map = { .in = in, .count = 2, .in_bytes = sizeof *in };
+    map.out = out;
+    map.out_bytes = sizeof *out;
+    atomic_store(&asks, true);
+    do {
+        rc = weft_pool_submit(pool, square, in, sizeof *in, NULL, WEFT_FOREVER);
+    } while (rc == 0);
+    EXPECT_EQ(rc, -EPIPE);
+    for (int i = 0; i < 100; i++) { /* its processes have time to end, if they would */
+        EXPECT_EQ(weft_pool_submit(pool, square, in, sizeof *in, NULL, WEFT_FOREVER), -EPIPE);
+        EXPECT_EQ(weft_pool_map(pool, square, &map, WEFT_FOREVER), -EPIPE);
+        EXPECT_GT(number_of(pool, "process"), 0);
+        nanosleep(&(struct timespec){ .tv_nsec = WEFT_MS }, NULL);
+    }
+    EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
+    weft_future_close(f);
+    return 0;
+}
+
+TEST(calls_may_ask_for_something_until_a_pool_that_has_moved_is_closed)
+{
+    weft_pool *pool = moved_pool((weft_options){ 0 });
+    weft_future *f;
+    EXPECT_EQ(weft_pool_submit(pool, ask_while_closing, &pool, WEFT_POINTER, &f, WEFT_FOREVER), 0);
+    UNTIL(atomic_load(&asks));
+    weft_pool_close(pool);
+    EXPECT_EQ(weft_future_wait(f, WEFT_NOW), 0);
+    weft_future_close(f);
 }
 
 static void close_future_of(weft_pool *pool, int n)

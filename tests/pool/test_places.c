@@ -7,6 +7,10 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <weft/event.h>
 #include <weft/group.h>
@@ -125,6 +129,42 @@ TEST(a_call_does_not_wait_behind_one_that_computes)
     weft_pool_close(pool);
 }
 
+/* ---- two threads that submit at the same moment, while nobody runs or watches */
+
+enum { ROUNDS = 120 };
+
+static weft_pool *shared_pool;
+static atomic_uint arrived;
+
+static int submit_at_once(weft_call *call)
+{
+    const bool *pauses = call->arg;
+    for (unsigned i = 1; i <= ROUNDS; i++) {
+        if (*pauses) /* until all who run tasks sleep; else there is less to be seen */
+            nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+        atomic_fetch_add(&arrived, 1);
+        while (atomic_load(&arrived) < 2 * i) { /* no yield: it must be the same moment */
+        }
+        weft_future *f = submit(shared_pool, meet, (int)(2 * i));
+        EXPECT_EQ(weft_future_wait(f, WEFT_FOREVER), 0);
+        weft_future_close(f);
+    }
+    return 0;
+}
+
+TEST(calls_for_which_the_same_thread_wakes_up_are_run_by_two)
+{
+    threads_are("2");
+    shared_pool = open_pool(9); /* one thread has more of them than the other */
+    weft_group *group;
+    EXPECT_EQ(weft_group_open(&group, WEFT_THREADS, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(weft_group_start(group, submit_at_once, &(bool){ i > 0 }, sizeof(bool)), 0);
+    EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
+    weft_group_close(group);
+    weft_pool_close(shared_pool);
+}
+
 /* A task that submits n calls, and computes until all of them have run. */
 struct order {
     weft_pool *pool;
@@ -205,6 +245,36 @@ TEST(a_thread_that_is_never_idle_takes_what_another_one_leaves)
     EXPECT_EQ(weft_group_join(group, WEFT_FOREVER), 0);
     weft_group_close(group);
     weft_pool_close(pool);
+}
+
+static bool large; /* the machine, as the library sees it */
+
+int sched_getaffinity(pid_t pid, size_t cpusetsize, cpu_set_t *cpuset)
+{
+    enum { CPUS = 300 };
+    memset(cpuset, 0, cpusetsize);
+    if (!large)
+        return syscall(SYS_sched_getaffinity, pid, cpusetsize, cpuset) < 0 ? -1 : 0;
+    for (size_t cpu = 0; cpu < CPUS; cpu++)
+        CPU_SET_S(cpu, cpusetsize, cpuset);
+    return 0;
+}
+
+TEST(on_a_machine_of_very_many_cpus_there_are_as_many_threads_as_there_may_be)
+{
+    enum { POOLS = 3 };
+    weft_pool *pools[POOLS];
+    if (HARNESS_EMULATED)
+        SKIP("these are many threads for an emulator");
+    unsetenv("WEFT_WORKERS");
+    large = true;
+    for (unsigned i = 0; i < POOLS; i++) { /* the second one's begin where those of the first end */
+        pools[i] = open_pool(150);
+        expect_square(submit(pools[i], square, 3), 3);
+    }
+    for (unsigned i = 0; i < POOLS; i++)
+        weft_pool_close(pools[i]);
+    DESCRIPTORS_COUNT_FROM_HERE(); /* those of the threads stay */
 }
 
 TEST(pools_that_are_opened_again_and_again_leave_nothing_behind)
