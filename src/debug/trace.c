@@ -48,8 +48,10 @@ struct pen {
     struct record *records;
     uint32_t tick;
     uint32_t budget;
-    int64_t last_ns; /* when what it recorded last began or ended */
-    bool refused;    /* there was no ring in that tick */
+    uint32_t tail;     /* when it waited for the writer last */
+    uint32_t patience; /* how often it waits before that moves */
+    int64_t last_ns;   /* when what it recorded last began or ended */
+    bool refused;      /* there was no ring in that tick */
 };
 
 static __thread struct pen own_pen __attribute__((tls_model("initial-exec")));
@@ -128,17 +130,29 @@ static struct record *next_record(struct pen *pen, uint32_t but)
     return used + but < RING_RECORDS ? &pen->records[head % RING_RECORDS] : NULL;
 }
 
+/* Gives the writer a moment. False: it has not read anything for long, so it was killed. */
+static bool wait_for_writer(struct pen *pen)
+{
+    uint32_t tail = load_acquire(&pen->ring->tail); /* pairs as in next_record() */
+    if (tail != pen->tail) {
+        pen->tail = tail;
+        pen->patience = WAITS_FOR_WRITER;
+    }
+    if (!pen->patience)
+        return false;
+    pen->patience--;
+    room_ring(room);
+    struct futex_place place = futex_place(&pen->ring->tail, tail, true);
+    (void)futex_wait_any(&place, 1, weft_after(WEFT_MS));
+    return true;
+}
+
 /* The same, with all patience that there is. */
 static struct record *next_record_kept(struct pen *pen, uint32_t but)
 {
     struct record *record = next_record(pen, but);
-    for (int i = 0; !record && room->keep_all && i < WAITS_FOR_WRITER; i++) {
-        uint32_t tail = load_acquire(&pen->ring->tail);
-        room_ring(room);
-        struct futex_place place = futex_place(&pen->ring->tail, tail, true);
-        (void)futex_wait_any(&place, 1, weft_after(WEFT_MS));
+    while (!record && room->keep_all && wait_for_writer(pen))
         record = next_record(pen, but);
-    }
     return record;
 }
 
@@ -177,6 +191,7 @@ __attribute__((noinline, cold)) static bool claim(struct pen *pen)
     *pen = (struct pen){ .ring = ring,
                          .records = room->records[ring - room->rings],
                          .tick = tick - 1, /* so that the budget is a new one */
+                         .patience = WAITS_FOR_WRITER,
                          .last_ns = weft_now() };
     write_process(pen);
     return true;

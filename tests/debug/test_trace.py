@@ -6,9 +6,11 @@ track and begin before they end, however the program ends.
 Usage: test_trace.py TRACED [EMULATOR...]
 """
 import collections
+import ctypes
 import json
 import os
 import pathlib
+import signal
 import stat
 import subprocess
 import sys
@@ -238,6 +240,37 @@ def an_exit_without_handlers_leaves_a_whole_file(folder):
 def a_killed_program_leaves_a_whole_file(folder):
     ends_within_a_call(folder, "kill", "kill_the_program", "tasks", None)
     ends_within_a_call(folder, "kill", "kill_the_program", "threads", None)
+
+
+def writer_of(path):
+    """The process that has the file open."""
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if path in [fd.resolve() for fd in (folder / "fd").iterdir()]:
+                return int(folder.name)
+        except OSError:
+            continue
+    raise Wrong("nobody has the file open")
+
+
+@check
+def a_killed_writer_holds_nobody_up(folder):
+    libc = ctypes.CDLL(None)
+    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: the writer becomes a zombie of ours
+    own = {**os.environ, "WEFT_TRACE": "trace.json", "WEFT_TRACE_KEEP": "all"}
+    run = subprocess.Popen([*emulator, program, "when told"], cwd=folder, env=own, stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE)
+    try:
+        run.stdout.readline()  # it has begun
+        writer = writer_of(folder.resolve() / "trace.json")
+        os.kill(writer, signal.SIGKILL)
+        run.communicate(b"\n", timeout=25)
+        expect(run.returncode == 0, "ended with", run.returncode)
+        os.waitpid(writer, 0)
+    finally:
+        run.kill()
+        run.wait()
+        libc.prctl(36, 0, 0, 0, 0)
 
 
 @check

@@ -153,6 +153,14 @@ static void tasks_by_the_thousand(void)
     weft_group_close(group);
 }
 
+static void go_when_told(void)
+{
+    puts("ready");
+    fflush(stdout);
+    CHECK(getchar() == '\n');
+    tasks_by_the_thousand();
+}
+
 /* ---- waits, each by its name */
 
 struct shop {
@@ -365,6 +373,8 @@ int main(int argc, char *argv[])
         flood(kind);
     else if (strcmp(what, "thousands") == 0)
         tasks_by_the_thousand();
+    else if (strcmp(what, "when told") == 0)
+        go_when_told();
     else if (strcmp(what, "waits") == 0)
         waits(kind);
     else if (strcmp(what, "fork") == 0)
