@@ -69,7 +69,8 @@ struct room {
     bool keep_all;
     char program[16];
     uint32_t writer;     /* its process */
-    uint32_t ready;      /* atomic: 1: the writer writes; and a futex */
+    int32_t error;       /* set before `ready`: why there is no writer; 0: there is one */
+    uint32_t ready;      /* atomic: 1: the writer writes, or says why not; and a futex */
     uint32_t program_id; /* atomic: the program's process, which may change (weft_daemonize) */
     uint32_t closing;    /* atomic: 1: the program ends, and waits for `done` */
     uint32_t done;       /* atomic: 1: the file is complete; and a futex */

@@ -185,23 +185,23 @@ __attribute__((noreturn)) static void fork_writer(const struct trace_file *file)
         writer_run(room, file);
     if (pid > 0)
         room->writer = (uint32_t)pid;
-    _exit(pid < 0 ? errno : 0);
+    else
+        room->error = errno;
+    _exit(0);
 }
 
 static int start_writer(const struct trace_file *file)
 {
-    int status;
     pid_t between = fork();
     if (between < 0)
         return -errno;
     if (between == 0)
         fork_writer(file);
-    while (waitpid(between, &status, 0) < 0)
-        if (errno != EINTR)
-            return -errno;
-    if (!WIFEXITED(status) || WEXITSTATUS(status))
-        return WIFEXITED(status) ? -WEXITSTATUS(status) : -EAGAIN;
-    return wait_for_writer(&room->ready) ? 0 : -EAGAIN;
+    while (waitpid(between, NULL, 0) < 0 && errno == EINTR) {
+    } /* ECHILD: the program was started with SIGCHLD ignored, so nobody is told how it ended */
+    if (!room->writer)
+        return room->error ? -room->error : -EAGAIN;
+    return wait_for_writer(&room->ready) ? -room->error : -EAGAIN;
 }
 
 /* ---- forks */
@@ -283,8 +283,11 @@ void trace_start(void)
         store_relaxed(&trace_on, 1); /* relaxed: before main() */
         return;
     }
-    if (room)
+    if (room) {
+        store_release(&room->closing, 1); /* as in stop() */
+        room_ring(room);
         munmap(room, sizeof *room);
+    }
     if (room_fd >= 0)
         close(room_fd);
     room = NULL;

@@ -268,6 +268,16 @@ static int64_t tick(void)
     return cool ? TICK_NS : PERIOD_NS;
 }
 
+/* Says so, or why it cannot, and ends. */
+static void be_ready(int error)
+{
+    room->error = error;
+    store_release(&room->ready, 1); /* pairs with the acquire in start.c */
+    futex_wake_shared(&room->ready, 1);
+    if (error)
+        _exit(1);
+}
+
 void writer_run(struct room *shared, const struct trace_file *file)
 {
     room = shared;
@@ -277,10 +287,10 @@ void writer_run(struct room *shared, const struct trace_file *file)
     uint32_t program = load_relaxed(&room->program_id); /* relaxed: set before the fork */
     int program_fd = open_program();
     if (desk == MAP_FAILED || program_fd < 0)
-        _exit(1);
+        be_ready(errno);
     output_init(&desk->events.output, file->fd, file->bytes_max);
-    store_release(&room->ready, 1); /* pairs with the acquire in start.c */
-    futex_wake_shared(&room->ready, 1);
+    output_flush(&desk->events.output); /* an empty list: a disk that is full is known at once */
+    be_ready(desk->events.output.error);
     for (;;) {
         uint32_t bell = load_acquire(&room->bell); /* pairs with the release in room_ring() */
         bool over = is_over(&program_fd, &program);

@@ -338,6 +338,20 @@ def a_daemon_is_in_it(folder):
     expect(len(spans(events, "take_a_nap")) == 12, "the daemon's processes")
 
 
+def ignore_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+@check
+def a_program_that_was_started_with_oddities_is_in_it(folder):
+    if emulator:
+        raise Skip("the emulator would have the oddities")
+    for oddity in [ignore_children]:
+        expect(run(folder, "state", preexec_fn=oddity).strip() == "on", oddity.__name__)
+        calls = spans(traced(folder, "map", "processes", preexec_fn=oddity), "take_a_nap")
+        expect(len(calls) == 12, oddity.__name__, len(calls))
+
+
 # ---- the file
 
 @check
