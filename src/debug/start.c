@@ -28,6 +28,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -46,8 +47,6 @@
 #define BYTES_MAX (256ull << 20)
 #define BYTES_MIN (64ull << 10)
 #define PATIENCE  (30 * WEFT_S) /* for the disk */
-
-enum { FIRST_FD = 3 };
 
 static const char magic[16] = "weft trace 0.1";
 
@@ -77,23 +76,16 @@ static bool parse_bytes(const char *text, uint64_t *ret)
     return true;
 }
 
-/* A descriptor that is none of the standard ones, which may be closed. */
-static int raise_fd(int fd)
-{
-    if (fd < 0 || fd >= FIRST_FD)
-        return fd;
-    int raised = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
-    close(fd);
-    return raised;
-}
-
 static int open_file(const char *path)
 {
     struct stat status;
     int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    int fd = raise_fd(open(path, flags, 0600));
+    int fd = open(path, flags, 0600);
     if (fd < 0)
         return -errno;
+    fd = descriptors_raise(fd);
+    if (fd < 0)
+        return fd;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
         return fd;
     close(fd);
@@ -126,18 +118,37 @@ static int open_trace(const char *path)
 
 /* ---- the room */
 
+/* fd: -1: none, and only forks share it. */
 static struct room *map_room(int fd)
 {
-    void *memory =
-        mmap(NULL, sizeof(struct room), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    int flags = MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
+    void *memory = mmap(NULL, sizeof(struct room), PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    (void)madvise(memory, sizeof(struct room), MADV_DONTDUMP); /* or a dump touches all of it */
+    return memory;
+}
+
+/* A file in memory. One that is larger than the limit allows would be the end of the program. */
+static int make_file(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < sizeof *room)
+        return 0;
+    int fd = memfd_create("weft-trace", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    room_fd = descriptors_raise(fd);
+    if (room_fd < 0)
+        return room_fd;
+    return ftruncate(room_fd, sizeof *room) < 0 ? -errno : 0;
 }
 
 static int make_room(bool keep_all)
 {
-    room_fd = raise_fd(memfd_create("weft-trace", MFD_CLOEXEC));
-    if (room_fd < 0 || ftruncate(room_fd, sizeof *room) < 0)
-        return -errno;
+    int rc = make_file();
+    if (rc < 0)
+        return rc;
     room = map_room(room_fd);
     if (!room)
         return -ENOMEM;

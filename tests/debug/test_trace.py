@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import pathlib
+import resource
 import signal
 import stat
 import subprocess
@@ -342,11 +343,15 @@ def ignore_children():
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
 
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+
 @check
 def a_program_that_was_started_with_oddities_is_in_it(folder):
     if emulator:
         raise Skip("the emulator would have the oddities")
-    for oddity in [ignore_children]:
+    for oddity in [ignore_children, limit_files]:
         expect(run(folder, "state", preexec_fn=oddity).strip() == "on", oddity.__name__)
         calls = spans(traced(folder, "map", "processes", preexec_fn=oddity), "take_a_nap")
         expect(len(calls) == 12, oddity.__name__, len(calls))
