@@ -52,7 +52,8 @@ static const char magic[16] = "weft trace 0.1";
 
 static struct room *room;
 static int room_fd = -1;
-static int failure; /* why there is no trace; 0: nobody wants one */
+static struct stat room_file; /* what the descriptor is of */
+static int failure;           /* why there is no trace; 0: nobody wants one */
 
 int weft_trace_state(void)
 {
@@ -141,7 +142,7 @@ static int make_file(void)
     room_fd = descriptors_raise(fd);
     if (room_fd < 0)
         return room_fd;
-    return ftruncate(room_fd, sizeof *room) < 0 ? -errno : 0;
+    return ftruncate(room_fd, sizeof *room) < 0 || fstat(room_fd, &room_file) < 0 ? -errno : 0;
 }
 
 static int make_room(bool keep_all)
@@ -245,9 +246,13 @@ void trace_move(pid_t pid)
         store_relaxed(&room->program_id, (uint32_t)pid); /* relaxed: the writer may see it late */
 }
 
+/* A program may close all descriptors that it does not know, and then the number is of another. */
 int trace_descriptor(void)
 {
-    return room_fd;
+    struct stat now;
+    bool same = room_fd >= 0 && fstat(room_fd, &now) == 0 && now.st_dev == room_file.st_dev &&
+                now.st_ino == room_file.st_ino;
+    return same ? room_fd : -1;
 }
 
 void trace_attach(int fd)

@@ -357,6 +357,13 @@ def a_program_that_was_started_with_oddities_is_in_it(folder):
         expect(len(calls) == 12, oddity.__name__, len(calls))
 
 
+@check
+def the_zygote_keeps_none_of_the_programs_descriptors(folder):
+    if emulator:
+        raise Skip("the emulator has descriptors of its own")
+    traced(folder, "descriptors")
+
+
 # ---- the file
 
 @check

@@ -4,6 +4,7 @@
  * WEFT_TRACE makes of it. It ends with 0 if all went as it should.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@
         }                                                                                          \
     } while (0)
 
-enum { ITEMS = 12, MANY = 300000, WORKERS = 2, DYING = 5, ROUNDS = 3000 };
+enum { ITEMS = 12, MANY = 300000, WORKERS = 2, DYING = 5, ROUNDS = 3000, TAKEN = 12 };
 
 /* ---- what calls do */
 
@@ -310,6 +311,26 @@ static void fork_by_oneself(void)
     one_call(WEFT_SERIAL, do_nothing, "parent");
 }
 
+/* What the library keeps open is closed, and its numbers are given to a pipe. */
+static void close_descriptors(int pipes[2])
+{
+    for (int fd = 3; fd < TAKEN; fd++)
+        close(fd);
+    CHECK(pipe(pipes) == 0);
+    for (int fd = pipes[1] + 1; fd < TAKEN; fd++)
+        CHECK(dup2(pipes[1], fd) == fd);
+}
+
+/* The pipe ends with the program's descriptors of it: no other process holds it. */
+static void see_it_end(const int pipes[2])
+{
+    struct pollfd end = { .fd = pipes[0] };
+    one_call(WEFT_PROCESSES, do_nothing, "before");
+    for (int fd = pipes[1]; fd < TAKEN; fd++)
+        close(fd);
+    CHECK(poll(&end, 1, 10000) == 1 && end.revents == POLLHUP);
+}
+
 /* The program that is started is traced, too. */
 static void start_another(const char *self)
 {
@@ -342,6 +363,9 @@ int main(int argc, char *argv[])
 {
     const char *what = argc > 1 ? argv[1] : "state";
     weft_kind kind = kind_of(argc > 2 ? argv[2] : "threads");
+    int pipes[2];
+    if (strcmp(what, "descriptors") == 0)
+        close_descriptors(pipes);
     CHECK(weft_register("take a nap", take_a_nap) == 0);
     CHECK(weft_init() == 0);
     if (strcmp(what, "state") == 0)
@@ -375,6 +399,8 @@ int main(int argc, char *argv[])
         tasks_by_the_thousand();
     else if (strcmp(what, "when told") == 0)
         go_when_told();
+    else if (strcmp(what, "descriptors") == 0)
+        see_it_end(pipes);
     else if (strcmp(what, "waits") == 0)
         waits(kind);
     else if (strcmp(what, "fork") == 0)
