@@ -20,7 +20,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <weft/time.h>
@@ -29,6 +28,7 @@
 #include "debug/events.h"
 #include "debug/opens.h"
 #include "debug/trace.h"
+#include "process/descriptors.h"
 
 #define PERIOD_NS (100 * WEFT_MS)
 #define TICK_NS   (5 * WEFT_MS)
@@ -191,8 +191,8 @@ static void look(void)
 
 static int open_program(void)
 {
-    uint32_t program = load_relaxed(&room->program_id); /* relaxed: nothing goes with it */
-    return (int)syscall(SYS_pidfd_open, program, 0);
+    /* relaxed: nothing goes with it */
+    return descriptors_of_process((pid_t)load_relaxed(&room->program_id));
 }
 
 /* Whether the program has ended, or is about to; it may have become another process. */
@@ -237,9 +237,9 @@ static void be_alone(int keep)
     setpgid(0, 0);
     prctl(PR_SET_NAME, "weft-trace");
     (void)!chdir("/");
-    for (int fd = 0; fd < keep; fd++)
+    descriptors_keep(&keep, 1);
+    for (int fd = 0; fd <= 2; fd++)
         close(fd);
-    (void)syscall(SYS_close_range, (unsigned)keep + 1, ~0u, 0);
 }
 
 /* Waits until the next look, or the bell. */
@@ -287,7 +287,7 @@ void writer_run(struct room *shared, const struct trace_file *file)
     uint32_t program = load_relaxed(&room->program_id); /* relaxed: set before the fork */
     int program_fd = open_program();
     if (desk == MAP_FAILED || program_fd < 0)
-        be_ready(errno);
+        be_ready(desk == MAP_FAILED ? ENOMEM : -program_fd);
     output_init(&desk->events.output, file->fd, file->bytes_max);
     output_flush(&desk->events.output); /* an empty list: a disk that is full is known at once */
     be_ready(desk->events.output.error);
