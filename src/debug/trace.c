@@ -233,7 +233,8 @@ static void write_open(struct pen *pen, const struct strand *self, const struct 
 /* No more is recorded before the next tick: sees to it that there is one soon. */
 __attribute__((noinline, cold)) static void fold_on(void)
 {
-    store_relaxed(&room->folding, 1); /* relaxed, both: seen late, the tick comes late */
+    store_relaxed(&room->folding, 1); /* relaxed, both: the fence orders them */
+    fence_seq_cst();                  /* pairs with the one in tick() */
     if (!load_relaxed(&room->hot))
         room_ring(room);
 }

@@ -195,19 +195,28 @@ static int open_program(void)
     return descriptors_of_process((pid_t)load_relaxed(&room->program_id));
 }
 
-/* Whether the program has ended, or is about to; it may have become another process. */
+static bool has_ended(int pidfd)
+{
+    struct pollfd end = { .fd = pidfd, .events = POLLIN };
+    return pidfd < 0 || poll(&end, 1, 0) > 0;
+}
+
+/* Whether the program has ended, or is about to. */
 static bool is_over(int *program_fd, uint32_t *program)
 {
-    struct pollfd end = { .fd = *program_fd, .events = POLLIN };
     if (load_acquire(&room->closing)) /* pairs with the release in start.c */
         return true;
-    uint32_t now = load_relaxed(&room->program_id); /* relaxed: as in open_program() */
-    if (now != *program) {
-        close(*program_fd);
+    while (has_ended(*program_fd)) {
+        /* relaxed: a process that goes on as another says so before it ends */
+        uint32_t now = load_relaxed(&room->program_id);
+        if (now == *program)
+            return true;
+        if (*program_fd >= 0)
+            close(*program_fd);
         *program = now;
-        end.fd = *program_fd = open_program();
+        *program_fd = open_program();
     }
-    return *program_fd < 0 || poll(&end, 1, 0) > 0;
+    return false;
 }
 
 __attribute__((noreturn)) static void finish(void)
@@ -259,11 +268,13 @@ static int64_t tick(void)
         return last_ns + TICK_NS - now;
     last_ns = now;
     cool -= cool > 0;
-    if (load_relaxed(&room->folding)) { /* relaxed, all: seen late, the next tick comes late */
+    store_relaxed(&room->hot, cool > 0); /* relaxed, all: the fence orders the first two */
+    fence_seq_cst();                     /* pairs with the one in fold_on() */
+    if (load_relaxed(&room->folding)) {
         store_relaxed(&room->folding, 0);
+        store_relaxed(&room->hot, 1);
         cool = COOL;
     }
-    store_relaxed(&room->hot, cool > 0);
     store_relaxed(&room->tick, room->tick + 1);
     return cool ? TICK_NS : PERIOD_NS;
 }
