@@ -114,8 +114,11 @@ static struct ring *take_ring(void)
         uint32_t used = load_relaxed(&room->rings_used); /* a first guess: the swap decides */
         while (used <= i && !cas_release(&room->rings_used, &used, i + 1)) {
         }
+        if (i >= RINGS_MAX / 2)
+            room_ring(room); /* there will be more, once it has read those of threads that ended */
         return &room->rings[i];
     }
+    room_ring(room);
     return NULL;
 }
 
@@ -175,11 +178,25 @@ static void write_process(struct pen *pen)
     publish(pen);
 }
 
+/* The same, with patience: until there were too many threads once. */
+static struct ring *take_ring_kept(void)
+{
+    struct ring *ring = take_ring();
+    for (int i = 0; i < WAITS_FOR_WRITER && !ring && room->keep_all; i++) {
+        if (load_relaxed(&room->homeless)) /* relaxed: a count */
+            break;
+        struct futex_place place = futex_place(&room->tick, load_relaxed(&room->tick), true);
+        (void)futex_wait_any(&place, 1, weft_after(WEFT_MS)); /* nobody wakes it */
+        ring = take_ring();
+    }
+    return ring;
+}
+
 /* False: there is no ring for this thread. */
 __attribute__((noinline, cold)) static bool claim(struct pen *pen)
 {
     uint32_t tick = load_relaxed(&room->tick); /* relaxed: says nothing about other memory */
-    struct ring *ring = pen->refused && pen->tick == tick ? NULL : take_ring();
+    struct ring *ring = pen->refused && pen->tick == tick ? NULL : take_ring_kept();
     if (!ring || !watch_thread(ring)) {
         if (ring)
             store_release(&ring->left, 1); /* as in leave_ring() */

@@ -305,6 +305,12 @@ def all_is_kept_if_wanted(folder):
 
 
 @check
+def threads_that_come_and_go_are_all_in_it(folder):
+    events = traced(folder, "threads", environment={"WEFT_TRACE_KEEP": "all"})
+    expect(len(spans(events, "do_nothing")) == 3000, len(spans(events, "do_nothing")))
+
+
+@check
 def the_file_has_a_limit(folder):
     most = 65536
     events = traced(folder, "thousands",

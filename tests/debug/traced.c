@@ -154,6 +154,22 @@ static void tasks_by_the_thousand(void)
     weft_group_close(group);
 }
 
+static void *call_once(void *unused)
+{
+    one_call(WEFT_SERIAL, do_nothing, "once");
+    return unused;
+}
+
+/* One after the other, of which the library knows nothing but that they call it. */
+static void threads_by_the_thousand(void)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, call_once, NULL) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
+}
+
 static void go_when_told(void)
 {
     puts("ready");
@@ -401,6 +417,8 @@ int main(int argc, char *argv[])
         go_when_told();
     else if (strcmp(what, "descriptors") == 0)
         see_it_end(pipes);
+    else if (strcmp(what, "threads") == 0)
+        threads_by_the_thousand();
     else if (strcmp(what, "waits") == 0)
         waits(kind);
     else if (strcmp(what, "fork") == 0)
