@@ -163,6 +163,17 @@ TEST(what_has_ended_is_not_open)
     EXPECT_EQ(dropped, 2);
 }
 
+TEST(one_that_turned_out_to_be_long_ends_no_other)
+{
+    struct record around = span(7, 100), inside = around;
+    inside.about =
+        true; /* so that it was not said to begin, and seems to have begun as the other */
+    opens_add(&opens, 0, &around);
+    opens_remove(&opens, 0, &inside);
+    opens_drop(&opens, 0, note, NULL);
+    EXPECT_EQ(dropped, 1);
+}
+
 TEST(those_that_there_is_no_room_for_are_forgotten)
 {
     for (int64_t i = 1; i <= OPENS_MAX + 10; i++) {
