@@ -25,6 +25,7 @@
  *
  * Signal handlers record nothing: weft_event_post(), the one call that is safe there, never waits.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -165,16 +166,30 @@ static void publish(struct pen *pen)
     store_release(&ring->head, load_relaxed(&ring->head) + 1); /* pairs with the writer's acquire */
 }
 
+/* The name of another process than the program: as a pool has named it, its first thread's. */
+static void read_name(char *ret_name, size_t size)
+{
+    if (gettid() == getpid()) {
+        prctl(PR_GET_NAME, ret_name);
+        return;
+    }
+    int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, ret_name, size - 1);
+    if (n > 0)
+        ret_name[n - 1] = '\0'; /* instead of the line's end */
+    if (fd >= 0)
+        close(fd);
+}
+
 static void write_process(struct pen *pen)
 {
     struct record *record = next_record(pen, 0);
-    bool first = gettid() == getpid() && getpid() != (pid_t)load_relaxed(&room->program_id);
     if (!record)
         return;
     *record = (struct record){ .type = RECORD_PROCESS };
     strcpy(record->words, room->program);
-    if (first)
-        prctl(PR_GET_NAME, record->words); /* as a pool has named it */
+    if (getpid() != (pid_t)load_relaxed(&room->program_id)) /* relaxed: set before this thread */
+        read_name(record->words, sizeof record->words);
     publish(pen);
 }
 

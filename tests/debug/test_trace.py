@@ -162,6 +162,15 @@ def processes_have_tracks_of_their_own(folder):
 
 
 @check
+def a_process_has_one_name_whoever_tells_it(folder):
+    events = traced(folder, "inside", "processes")
+    [inner] = spans(events, "do_nothing")
+    names = [event["args"]["name"] for event in events
+             if event["name"] == "process_name" and event["pid"] == inner["pid"]]
+    expect(len(names) == 2 and set(names) == {"inside-0"}, names)
+
+
+@check
 def processes_that_run_the_program_again_are_in_it(folder):
     if emulator:
         raise Skip("the emulator would be run again instead")

@@ -87,12 +87,6 @@ static int kill_the_program(weft_call *call)
     return 0;
 }
 
-static int end_the_thread(weft_call *call)
-{
-    (void)call;
-    pthread_exit(NULL);
-}
-
 /* ---- pools and groups */
 
 static weft_kind kind_of(const char *name)
@@ -327,6 +321,13 @@ static void fork_by_oneself(void)
     one_call(WEFT_SERIAL, do_nothing, "parent");
 }
 
+static int start_threads(weft_call *call)
+{
+    (void)call;
+    one_call(WEFT_THREADS, do_nothing, "inner");
+    return 0;
+}
+
 /* What the library keeps open is closed, and its numbers are given to a pipe. */
 static void close_descriptors(int pipes[2])
 {
@@ -390,13 +391,10 @@ int main(int argc, char *argv[])
         const char *what;
         weft_fn *fn;
     } calls[] = {
-        { "fail", fail_on_purpose },
-        { "crash", crash },
-        { "abort", call_abort },
-        { "exit", call_exit },
-        { "_exit", call_underscore_exit },
-        { "kill", kill_the_program },
-        { "pthread_exit", end_the_thread },
+        { "fail", fail_on_purpose },       { "crash", crash },
+        { "abort", call_abort },           { "exit", call_exit },
+        { "_exit", call_underscore_exit }, { "kill", kill_the_program },
+        { "inside", start_threads },
     };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (strcmp(what, calls[i].what) == 0) {
