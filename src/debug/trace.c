@@ -19,12 +19,15 @@
  * Too much is folded: between two ticks of the writer's (5 ms while that happens) a thread records
  * SPANS_PER_TICK spans; after that it counts, which costs a few instructions and no look at the
  * clock. A span that was to be folded but lasted over a whole tick is recorded after all; it began
- * not before what the thread recorded last. So whatever takes 10 ms or longer is in the trace, and
- * a program that does little is there completely. With keep_all nothing is folded, and a thread
- * that finds its ring full waits for the writer.
+ * not before what the thread recorded last. So whatever takes 15 ms or longer is in the trace, and
+ * a program that does little is there completely. That such a span has begun is noted until
+ * it ends, where there is room: what a program hangs or dies in matters most, and often is one of
+ * these. With keep_all nothing is folded, and a thread that finds its ring full waits for the
+ * writer.
  *
  * Signal handlers record nothing: weft_event_post(), the one call that is safe there, never waits.
  */
+#include <assert.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -47,6 +50,8 @@ enum { SPANS_PER_TICK = 64, WAITS_FOR_WRITER = 1000 };
 struct pen {
     struct ring *ring; /* NULL: none yet */
     struct record *records;
+    struct note *notes;
+    uint16_t free_note; /* RECORD_NOBODY: none but those that were never used */
     uint32_t tick;
     uint32_t budget;
     uint32_t tail;     /* when it waited for the writer last */
@@ -222,6 +227,8 @@ __attribute__((noinline, cold)) static bool claim(struct pen *pen)
     ring->thread = (uint32_t)gettid();
     *pen = (struct pen){ .ring = ring,
                          .records = room->records[ring - room->rings],
+                         .notes = room->notes[ring - room->rings],
+                         .free_note = RECORD_NOBODY,
                          .tick = tick - 1, /* so that the budget is a new one */
                          .patience = WAITS_FOR_WRITER,
                          .last_ns = weft_now() };
@@ -278,6 +285,50 @@ static struct pen *own(void)
     return __builtin_expect(pen->ring != NULL, 1) || claim(pen) ? pen : NULL;
 }
 
+/* A note that is free, the one that was used last first. RECORD_NOBODY: there is none. */
+static uint16_t take_note(struct pen *pen)
+{
+    uint16_t at = pen->free_note;
+    assert(pen->notes); /* whoever folds has a ring */
+    if (at != RECORD_NOBODY) {
+        pen->free_note = (uint16_t)pen->notes[at].index;
+    } else if (pen->ring->notes_used < RING_NOTES) {
+        at = (uint16_t)pen->ring->notes_used;
+        /* relaxed: each note says whether it counts */
+        store_relaxed(&pen->ring->notes_used, at + 1);
+    }
+    return at;
+}
+
+/* Whoever is killed in here leaves none, or all of it: `who` is written last. */
+static void write_note(struct trace_span *span, uint64_t how, uint64_t what, uint64_t index)
+{
+    struct pen *pen = &own_pen;
+    const struct strand *self = strand_current;
+    span->cpu = self ? take_note(pen) : RECORD_NOBODY;
+    if (span->cpu == RECORD_NOBODY)
+        return;
+    struct note *note = &pen->notes[span->cpu];
+    note->began_ns = span->began_ns;
+    note->what = what;
+    note->index = index;
+    /* release: pairs with the acquire in tell_notes() */
+    store_release(&note->who, self->id | how | (uint64_t)self->traced << NOTE_NAMED_SHIFT);
+}
+
+static void erase_note(const struct trace_span *span)
+{
+    struct pen *pen = &own_pen;
+    if (span->cpu >= pen->ring->notes_used)
+        return; /* there was none, or it is in a ring that the thread had before */
+    struct note *note = &pen->notes[span->cpu];
+    if (!load_relaxed(&note->who)) /* relaxed, both: own */
+        return;                    /* as above */
+    store_relaxed(&note->who, 0);
+    note->index = pen->free_note;
+    pen->free_note = span->cpu;
+}
+
 /* False: there is too much, or no ring, and the span knows it. */
 static bool may_begin(struct trace_span *span)
 {
@@ -325,7 +376,10 @@ static bool may_end(const struct trace_span *span, bool is_wait)
     /* relaxed, both: as in may_begin(). After a fork it may not be looked at any more. */
     if (!load_relaxed(&trace_on) || !(pen = own()))
         return false;
-    if (span->state == TRACE_RECORDED || load_relaxed(&room->tick) - span->tick >= 2)
+    if (span->state == TRACE_RECORDED)
+        return true;
+    erase_note(span);
+    if (load_relaxed(&room->tick) - span->tick >= 2)
         return true;
     fold(pen->ring, is_wait);
     return false;
@@ -383,9 +437,17 @@ static struct record describe_wait(unsigned flags, const void *object)
                             .span = { .what = (uintptr_t)object } };
 }
 
+__attribute__((noinline, cold)) static void note_call_elsewhere(struct trace_span *span,
+                                                                weft_fn *fn, uint64_t index)
+{
+    bool other;
+    uint64_t address = address_of(fn, &other);
+    write_note(span, other ? NOTE_ELSEWHERE : 0, address, index);
+}
+
 /*
- * What is folded goes no further than may_begin() and may_end(). The rest is kept apart, so that
- * these need no stack.
+ * What is folded goes no further than may_begin(), a note, and may_end(). The rest is kept apart,
+ * so that these need no stack.
  */
 __attribute__((noinline)) static void begin_call(struct trace_span *span, weft_fn *fn,
                                                  const weft_call *call)
@@ -425,12 +487,21 @@ void trace_call_began(struct trace_span *span, weft_fn *fn, const weft_call *cal
 {
     if (may_begin(span))
         begin_call(span, fn, call);
+    else if (span->state == TRACE_FOLDED && __builtin_expect(elsewhere, 0))
+        note_call_elsewhere(span, fn, call->index);
+    else if (span->state == TRACE_FOLDED)
+        write_note(span, 0, (uintptr_t)fn, call->index);
 }
 
 void trace_wait_began(struct trace_span *span, unsigned flags, const void *object)
 {
-    if (flags >> PARK_PURPOSE_SHIFT != PARK_FOR_ITSELF >> PARK_PURPOSE_SHIFT && may_begin(span))
+    if (flags >> PARK_PURPOSE_SHIFT == PARK_FOR_ITSELF >> PARK_PURPOSE_SHIFT)
+        return;
+    if (may_begin(span))
         begin_wait(span, flags, object);
+    else if (span->state == TRACE_FOLDED)
+        write_note(span, NOTE_WAIT | (uint64_t)(flags >> PARK_PURPOSE_SHIFT) << NOTE_PURPOSE_SHIFT,
+                   (uintptr_t)object, 0);
 }
 
 void trace_call_ended(const struct trace_span *span, weft_fn *fn, const weft_call *call,

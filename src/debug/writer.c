@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -133,6 +134,41 @@ static void say_nothing(const struct record *record, void *ctx)
     (void)ctx;
 }
 
+/* A span that was to be folded, and does not end. */
+static void tell_note(const struct note *note, uint64_t who, struct end *end)
+{
+    struct record record = { .type = RECORD_STRAND, .strand = who & NOTE_STRAND };
+    if (!(who >> NOTE_NAMED_SHIFT & 1)) {
+        snprintf(record.words, sizeof record.words, "strand-%llu",
+                 (unsigned long long)record.strand);
+        event_strand(&desk->events, &end->author, &record);
+    }
+    record = (struct record){
+        .type = RECORD_OPEN,
+        .is_wait = who & NOTE_WAIT,
+        .about = true,
+        .purpose = (uint8_t)(who >> NOTE_PURPOSE_SHIFT),
+        .cpus[0] = RECORD_NOBODY,
+        .worker = RECORD_NOBODY,
+        .elsewhere = who & NOTE_ELSEWHERE,
+        .strand = who & NOTE_STRAND,
+        .span = { .began_ns = note->began_ns, .what = note->what, .index = note->index },
+    };
+    tell_unfinished(&record, end);
+}
+
+static void tell_notes(uint32_t i, struct end *end)
+{
+    uint32_t used = load_relaxed(&room->rings[i].notes_used); /* relaxed: each says if it counts */
+    for (uint32_t n = 0; n < used && n < RING_NOTES; n++) {
+        struct note *note = &room->notes[i][n];
+        uint64_t who = load_acquire(&note->who); /* pairs with the release in write_note() */
+        if (who)
+            tell_note(note, who, end);
+        store_relaxed(&note->who, 0); /* relaxed: as the others in set_free() */
+    }
+}
+
 /* Nobody writes to the ring any more. */
 static void give_up(uint32_t i, int64_t now)
 {
@@ -142,6 +178,7 @@ static void give_up(uint32_t i, int64_t now)
     tell_counts(i, now);
     /* Where ends were lost, what looks unfinished may not be. */
     opens_drop(&desk->opens, i, load_relaxed(&ring->lost) ? say_nothing : tell_unfinished, &end);
+    tell_notes(i, &end);
     missing.folded_calls += load_relaxed(&ring->folded_calls); /* relaxed, as the others: the */
     missing.folded_waits += load_relaxed(&ring->folded_waits); /* owner is gone */
     missing.lost += load_relaxed(&ring->lost);
@@ -152,7 +189,7 @@ static void set_free(uint32_t i)
     struct ring *ring = &room->rings[i];
     desk->told[i] = (struct told){ 0 };
     ring->folded_calls = ring->folded_waits = ring->lost = 0;
-    ring->left = ring->head = ring->tail = 0;
+    ring->left = ring->head = ring->tail = ring->notes_used = 0;
     store_release(&ring->owner, 0); /* pairs with the acquire in take_ring() */
 }
 

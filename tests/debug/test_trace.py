@@ -252,6 +252,15 @@ def a_killed_program_leaves_a_whole_file(folder):
     ends_within_a_call(folder, "kill", "kill_the_program", "threads", None)
 
 
+@check
+def what_a_busy_program_hangs_in_is_told(folder):
+    for kind in ["serial", "tasks"]:
+        events = traced(folder, "hang", kind, code=-signal.SIGALRM, lost=None)
+        for name in ["wait_for_nothing", "wait event"]:
+            found = spans(events, name)
+            expect(len(found) == 1 and found[0]["args"]["how"] == "unfinished", kind, name, found)
+
+
 def writer_of(path):
     """The process that has the file open."""
     for folder in pathlib.Path("/proc").glob("[0-9]*"):

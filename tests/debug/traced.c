@@ -25,7 +25,7 @@
         }                                                                                          \
     } while (0)
 
-enum { ITEMS = 12, MANY = 300000, WORKERS = 2, DYING = 5, ROUNDS = 3000, TAKEN = 12 };
+enum { ITEMS = 12, MANY = 300000, WORKERS = 2, DYING = 5, ROUNDS = 3000, BUSY = 500, TAKEN = 12 };
 
 /* ---- what calls do */
 
@@ -162,6 +162,25 @@ static void threads_by_the_thousand(void)
         CHECK(pthread_create(&thread, NULL, call_once, NULL) == 0);
         CHECK(pthread_join(thread, NULL) == 0);
     }
+}
+
+static int wait_for_nothing(weft_call *call)
+{
+    weft_event never = WEFT_EVENT_INIT;
+    (void)call;
+    alarm(1); /* which ends the program */
+    return weft_event_wait(&never, WEFT_FOREVER);
+}
+
+/* Does so much that what it hangs in would not be recorded when it begins. */
+static void hang(weft_kind kind)
+{
+    weft_group *group;
+    CHECK(weft_group_open(&group, kind, NULL) == 0);
+    for (int i = 0; i < BUSY; i++)
+        CHECK(weft_group_start(group, do_nothing, NULL, 0) == 0);
+    CHECK(weft_group_start(group, wait_for_nothing, NULL, 0) == 0);
+    (void)!weft_group_join(group, WEFT_FOREVER);
 }
 
 static void go_when_told(void)
@@ -417,6 +436,8 @@ int main(int argc, char *argv[])
         see_it_end(pipes);
     else if (strcmp(what, "threads") == 0)
         threads_by_the_thousand();
+    else if (strcmp(what, "hang") == 0)
+        hang(kind);
     else if (strcmp(what, "waits") == 0)
         waits(kind);
     else if (strcmp(what, "fork") == 0)
