@@ -152,6 +152,13 @@ def serial_calls_are_the_callers(folder):
 
 
 @check
+def a_call_inside_of_a_workers_is_no_workers(folder):
+    events = traced(folder, "nested", "threads")
+    expect({call["args"]["worker"] for call in spans(events, "nap_and_call")} == {0, 1}, "of the pool")
+    expect(not [call for call in spans(events, "do_nothing") if "worker" in call["args"]], "of the group")
+
+
+@check
 def processes_have_tracks_of_their_own(folder):
     events, calls = calls_are_in_it(folder, "processes")
     processes = {call["pid"] for call in calls}
@@ -159,6 +166,7 @@ def processes_have_tracks_of_their_own(folder):
     names = {event["args"]["name"] for event in events if event["name"] == "process_name"}
     expect(any(name.startswith("napper") for name in names), names)
     expect(spans(events, "wait pool work"), "workers wait for work")
+    expect({call["args"].get("worker") for call in calls} <= {0, 1}, calls)
 
 
 @check

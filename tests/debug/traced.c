@@ -347,6 +347,13 @@ static int start_threads(weft_call *call)
     return 0;
 }
 
+/* A call inside of one that a pool's worker runs. */
+static int nap_and_call(weft_call *call)
+{
+    one_call(WEFT_SERIAL, do_nothing, "inner");
+    return take_a_nap(call);
+}
+
 /* What the library keeps open is closed, and its numbers are given to a pipe. */
 static void close_descriptors(int pipes[2])
 {
@@ -422,6 +429,8 @@ int main(int argc, char *argv[])
         }
     if (strcmp(what, "map") == 0)
         map(kind, WEFT_START_ZYGOTE, take_a_nap);
+    else if (strcmp(what, "nested") == 0)
+        map(kind, WEFT_START_ZYGOTE, nap_and_call);
     else if (strcmp(what, "again") == 0)
         map(kind, WEFT_START_EXEC, take_a_nap);
     else if (strcmp(what, "die") == 0)
