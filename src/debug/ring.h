@@ -73,6 +73,7 @@ struct ring {
     uint32_t notes_used;                 /* atomic: those above have never been used */
     uint64_t folded_calls, folded_waits; /* atomic, by the owner: counted instead of recorded */
     uint64_t lost;                       /* the same: there was no room for a span's end */
+    uint32_t unsure;                     /* atomic: 1: of one that may have been said to begin */
     uint32_t tail __attribute__((aligned(64))); /* atomic, by the writer: records read */
 };
 

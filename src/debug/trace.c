@@ -394,7 +394,9 @@ static void end(const struct trace_span *span, const struct record *what)
     int64_t now = weft_now();
     struct record *record = next_record_kept(pen, 0);
     if (!record) {
-        store_relaxed(&pen->ring->lost, pen->ring->lost + 1); /* relaxed: a count */
+        store_relaxed(&pen->ring->lost, pen->ring->lost + 1); /* relaxed, both: looked at later */
+        if (span->state == TRACE_RECORDED)
+            store_relaxed(&pen->ring->unsure, 1);
         return;
     }
     *record = *what;

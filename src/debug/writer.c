@@ -177,7 +177,7 @@ static void give_up(uint32_t i, int64_t now)
     drain(i);
     tell_counts(i, now);
     /* Where ends were lost, what looks unfinished may not be. */
-    opens_drop(&desk->opens, i, load_relaxed(&ring->lost) ? say_nothing : tell_unfinished, &end);
+    opens_drop(&desk->opens, i, load_relaxed(&ring->unsure) ? say_nothing : tell_unfinished, &end);
     tell_notes(i, &end);
     missing.folded_calls += load_relaxed(&ring->folded_calls); /* relaxed, as the others: the */
     missing.folded_waits += load_relaxed(&ring->folded_waits); /* owner is gone */
@@ -189,6 +189,7 @@ static void set_free(uint32_t i)
     struct ring *ring = &room->rings[i];
     desk->told[i] = (struct told){ 0 };
     ring->folded_calls = ring->folded_waits = ring->lost = 0;
+    ring->unsure = 0;
     ring->left = ring->head = ring->tail = ring->notes_used = 0;
     store_release(&ring->owner, 0); /* pairs with the acquire in take_ring() */
 }
