@@ -29,9 +29,15 @@ enum { ITEMS = 12, MANY = 300000, WORKERS = 2, DYING = 5, ROUNDS = 3000, BUSY = 
 
 /* ---- what calls do */
 
+/* If there are strands of one process that run calls, each of them runs one of the first. */
+static weft_barrier meeting;
+static bool meets;
+
 static int take_a_nap(weft_call *call)
 {
     int n = *(const int *)call->arg * 2;
+    if (meets && call->index < WORKERS)
+        CHECK(weft_barrier_wait(&meeting, WEFT_FOREVER) >= 0);
     CHECK(weft_sleep_until(weft_after(2 * WEFT_MS)) == 0);
     return call->ret ? weft_call_return(call, &n, sizeof n) : 0;
 }
@@ -103,6 +109,8 @@ static void map(weft_kind kind, weft_start start, weft_fn *fn)
     weft_pool *pool;
     for (int i = 0; i < ITEMS; i++)
         in[i] = i;
+    meets = kind == WEFT_THREADS || kind == WEFT_TASKS;
+    weft_barrier_init(&meeting, WORKERS, NULL, NULL);
     weft_options options = {
         .workers = WORKERS,
         .name = "napper",
