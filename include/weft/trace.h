@@ -20,8 +20,9 @@ WEFT_BEGIN
  * Returns  1: it is; 0: nobody asked for it, the trace is closed, or this is a child that the
  *          program forked by itself; -EINVAL: WEFT_TRACE names what is no regular file, or
  *          WEFT_TRACE_MAX or WEFT_TRACE_KEEP says nonsense; -ELOOP: a symbolic link; what open()
- *          says (-EACCES, -ENOENT, -EROFS ...); -ENOMEM, -EMFILE, -EAGAIN: the system has no room
- *          for the process that writes it.
+ *          and write() say (-EACCES, -ENOENT, -EROFS, -ENOSPC ...); -EBUSY: traces are being
+ *          written to it and to the same with .PID; -ENOMEM, -EMFILE, -EAGAIN: the system has no
+ *          room for the process that writes it.
  */
 int weft_trace_state(void);
 

@@ -169,7 +169,8 @@ void event_span(struct events *events, const struct author *author, const struct
         put_wait(output, author, record);
     else
         put_call(events, author, record);
-    number(output, "cpu", record->cpus[0]);
+    if (record->cpus[0] != RECORD_NOBODY)
+        number(output, "cpu", record->cpus[0]);
     if (ended)
         number(output, "cpu_at_end", record->cpus[1]);
     put_outcome(output, record, ended);

@@ -47,6 +47,8 @@ static void take_out(struct opens *opens, uint32_t *link)
 
 void opens_remove(struct opens *opens, uint32_t ring, const struct record *record)
 {
+    if (record->about)
+        return; /* it was not known to be open; what began when it seems to have is another */
     for (uint32_t *link = chain_of(opens, record); *link; link = &opens->spans[*link].next)
         if (is_same(&opens->spans[*link], ring, record)) {
             take_out(opens, link);

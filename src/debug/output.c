@@ -5,7 +5,7 @@
  *     [ event , event , event ] <- each flush writes over the bracket: more events, and a new one
  *
  * So the file is good JSON whenever nobody is just writing to it, whoever is killed. When it cannot
- * be written to any more (the disk is full), it is cut after the last event that was written whole.
+ * be written to any more (the disk is full), it is cut after the last flush that went through.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,7 +20,7 @@ enum { TAIL = sizeof tail - 1, RESERVE = 4096 };
 void output_init(struct output *output, int fd, uint64_t bytes_max)
 {
     output->fd = fd;
-    output->broken = false;
+    output->error = 0;
     output->bytes_max = bytes_max;
     output->offset = output->cut = 0;
     output->events = output->n = 0;
@@ -112,7 +112,7 @@ void output_quoted(struct output *output, const char *text)
 void output_end(struct output *output, bool may_exceed)
 {
     uint64_t length = output->offset + output->n + TAIL;
-    if (output->broken || (!may_exceed && length + RESERVE > output->bytes_max)) {
+    if (output->error || (!may_exceed && length + RESERVE > output->bytes_max)) {
         output->n = output->began;
         output->cut++;
         return;
@@ -122,31 +122,31 @@ void output_end(struct output *output, bool may_exceed)
         output_flush(output);
 }
 
-/* Writes all of it. False: the file does not take it. */
-static bool write_all(int fd, const char *bytes, size_t n, uint64_t offset)
+/* Writes all of it. Returns 0, or errno: the file does not take it. */
+static int write_all(int fd, const char *bytes, size_t n, uint64_t offset)
 {
     while (n) {
         ssize_t written = pwrite(fd, bytes, n, (off_t)offset);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
-            return false;
+            return written < 0 ? errno : ENOSPC;
         bytes += written;
         offset += (uint64_t)written;
         n -= (size_t)written;
     }
-    return true;
+    return 0;
 }
 
 void output_flush(struct output *output)
 {
-    if (!output->n || output->broken)
+    if (!output->n || output->error)
         return;
     memcpy(output->buffer + output->n, tail, TAIL);
-    if (write_all(output->fd, output->buffer, output->n + TAIL, output->offset)) {
+    output->error = write_all(output->fd, output->buffer, output->n + TAIL, output->offset);
+    if (!output->error) {
         output->offset += output->n;
     } else {
-        output->broken = true;
         (void)!ftruncate(output->fd, (off_t)output->offset);
         (void)write_all(output->fd, tail, TAIL, output->offset);
     }

@@ -15,7 +15,7 @@ enum { OUTPUT_EVENT_MAX = 1024, OUTPUT_BUFFER = 128 * 1024 };
 
 struct output {
     int fd;
-    bool broken;        /* the file takes no more */
+    int error;          /* why the file takes no more; 0: it does */
     uint64_t bytes_max; /* of the file */
     uint64_t offset;    /* where the next flush writes */
     uint64_t cut;       /* events that did not fit into the file */

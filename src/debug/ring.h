@@ -18,7 +18,7 @@
 
 #include "base/atomic.h"
 
-enum { RINGS_MAX = 1024, RING_RECORDS = 1024, ROOM_NAME = 32 };
+enum { RINGS_MAX = 1024, RING_RECORDS = 1024, RING_NOTES = 1024, ROOM_NAME = 32 };
 
 enum record_type {
     RECORD_PROCESS, /* words: the process's name */
@@ -27,7 +27,7 @@ enum record_type {
     RECORD_SPAN,    /* and ended */
 };
 
-enum { RECORD_NOBODY = UINT16_MAX }; /* worker: none */
+enum { RECORD_NOBODY = UINT16_MAX }; /* worker: none; CPU: not known */
 
 struct record {
     uint8_t type;
@@ -52,13 +52,28 @@ struct record {
 
 _Static_assert(sizeof(struct record) == 56, "has no padding");
 
+#define NOTE_STRAND        (UINT64_MAX >> 16)
+#define NOTE_WAIT          (UINT64_C(1) << 48)
+#define NOTE_ELSEWHERE     (UINT64_C(1) << 49)
+#define NOTE_NAMED_SHIFT   50
+#define NOTE_PURPOSE_SHIFT 56
+
+/* A span of which no record says that it has begun, for the case that it never ends. */
+struct note {
+    uint64_t who; /* atomic, written last: the strand, and the bits above; 0: there is none */
+    int64_t began_ns;
+    uint64_t what, index; /* as in a record; of one that is free, index: the next */
+};
+
 struct ring {
     uint32_t owner __attribute__((aligned(64))); /* atomic: the process; 0: free */
     uint32_t left; /* atomic: 1: its thread has ended; drain it and free it */
     uint32_t head; /* atomic: records written */
     uint32_t thread;
+    uint32_t notes_used;                 /* atomic: those above have never been used */
     uint64_t folded_calls, folded_waits; /* atomic, by the owner: counted instead of recorded */
     uint64_t lost;                       /* the same: there was no room for a span's end */
+    uint32_t unsure;                     /* atomic: 1: of one that may have been said to begin */
     uint32_t tail __attribute__((aligned(64))); /* atomic, by the writer: records read */
 };
 
@@ -69,7 +84,8 @@ struct room {
     bool keep_all;
     char program[16];
     uint32_t writer;     /* its process */
-    uint32_t ready;      /* atomic: 1: the writer writes; and a futex */
+    int32_t error;       /* set before `ready`: why there is no writer; 0: there is one */
+    uint32_t ready;      /* atomic: 1: the writer writes, or says why not; and a futex */
     uint32_t program_id; /* atomic: the program's process, which may change (weft_daemonize) */
     uint32_t closing;    /* atomic: 1: the program ends, and waits for `done` */
     uint32_t done;       /* atomic: 1: the file is complete; and a futex */
@@ -80,6 +96,7 @@ struct room {
     uint32_t hot;        /* atomic, by the writer: 1: it ticks */
     uint32_t tick __attribute__((aligned(64))); /* atomic: every few ms while hot */
     struct ring rings[RINGS_MAX] __attribute__((aligned(64)));
+    struct note notes[RINGS_MAX][RING_NOTES];
     struct record records[RINGS_MAX][RING_RECORDS];
 };
 

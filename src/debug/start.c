@@ -28,6 +28,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -41,18 +42,18 @@
 #include "debug/trace.h"
 #include "park/park.h"
 #include "process/again.h"
+#include "process/descriptors.h"
 
 #define BYTES_MAX (256ull << 20)
 #define BYTES_MIN (64ull << 10)
 #define PATIENCE  (30 * WEFT_S) /* for the disk */
 
-enum { FIRST_FD = 3 };
-
 static const char magic[16] = "weft trace 0.1";
 
 static struct room *room;
 static int room_fd = -1;
-static int failure; /* why there is no trace; 0: nobody wants one */
+static struct stat room_file; /* what the descriptor is of */
+static int failure;           /* why there is no trace; 0: nobody wants one */
 
 int weft_trace_state(void)
 {
@@ -76,23 +77,16 @@ static bool parse_bytes(const char *text, uint64_t *ret)
     return true;
 }
 
-/* A descriptor that is none of the standard ones, which may be closed. */
-static int raise_fd(int fd)
-{
-    if (fd < 0 || fd >= FIRST_FD)
-        return fd;
-    int raised = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
-    close(fd);
-    return raised;
-}
-
 static int open_file(const char *path)
 {
     struct stat status;
     int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    int fd = raise_fd(open(path, flags, 0600));
+    int fd = open(path, flags, 0600);
     if (fd < 0)
         return -errno;
+    fd = descriptors_raise(fd);
+    if (fd < 0)
+        return fd;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
         return fd;
     close(fd);
@@ -125,18 +119,37 @@ static int open_trace(const char *path)
 
 /* ---- the room */
 
+/* fd: -1: none, and only forks share it. */
 static struct room *map_room(int fd)
 {
-    void *memory =
-        mmap(NULL, sizeof(struct room), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    int flags = MAP_SHARED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
+    void *memory = mmap(NULL, sizeof(struct room), PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    (void)madvise(memory, sizeof(struct room), MADV_DONTDUMP); /* or a dump touches all of it */
+    return memory;
+}
+
+/* A file in memory. One that is larger than the limit allows would be the end of the program. */
+static int make_file(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < sizeof *room)
+        return 0;
+    int fd = memfd_create("weft-trace", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    room_fd = descriptors_raise(fd);
+    if (room_fd < 0)
+        return room_fd;
+    return ftruncate(room_fd, sizeof *room) < 0 || fstat(room_fd, &room_file) < 0 ? -errno : 0;
 }
 
 static int make_room(bool keep_all)
 {
-    room_fd = raise_fd(memfd_create("weft-trace", MFD_CLOEXEC));
-    if (room_fd < 0 || ftruncate(room_fd, sizeof *room) < 0)
-        return -errno;
+    int rc = make_file();
+    if (rc < 0)
+        return rc;
     room = map_room(room_fd);
     if (!room)
         return -ENOMEM;
@@ -151,9 +164,16 @@ static int make_room(bool keep_all)
 
 /* ---- the writer */
 
+/* By a descriptor: who is dead but not reaped, as the first process of a container may leave him,
+   can still be sent signals. */
 static bool writer_is_alive(void)
 {
-    return kill((pid_t)room->writer, 0) == 0 || errno != ESRCH;
+    struct pollfd end = { .fd = descriptors_of_process((pid_t)room->writer), .events = POLLIN };
+    if (end.fd < 0)
+        return end.fd != -ESRCH;
+    bool alive = poll(&end, 1, 0) == 0;
+    close(end.fd);
+    return alive;
 }
 
 /* Waits until the writer has set a word. False: it never will. */
@@ -177,23 +197,23 @@ __attribute__((noreturn)) static void fork_writer(const struct trace_file *file)
         writer_run(room, file);
     if (pid > 0)
         room->writer = (uint32_t)pid;
-    _exit(pid < 0 ? errno : 0);
+    else
+        room->error = errno;
+    _exit(0);
 }
 
 static int start_writer(const struct trace_file *file)
 {
-    int status;
     pid_t between = fork();
     if (between < 0)
         return -errno;
     if (between == 0)
         fork_writer(file);
-    while (waitpid(between, &status, 0) < 0)
-        if (errno != EINTR)
-            return -errno;
-    if (!WIFEXITED(status) || WEXITSTATUS(status))
-        return WIFEXITED(status) ? -WEXITSTATUS(status) : -EAGAIN;
-    return wait_for_writer(&room->ready) ? 0 : -EAGAIN;
+    while (waitpid(between, NULL, 0) < 0 && errno == EINTR) {
+    } /* ECHILD: the program was started with SIGCHLD ignored, so nobody is told how it ended */
+    if (!room->writer)
+        return room->error ? -room->error : -EAGAIN;
+    return wait_for_writer(&room->ready) ? -room->error : -EAGAIN;
 }
 
 /* ---- forks */
@@ -226,9 +246,13 @@ void trace_move(pid_t pid)
         store_relaxed(&room->program_id, (uint32_t)pid); /* relaxed: the writer may see it late */
 }
 
+/* A program may close all descriptors that it does not know, and then the number is of another. */
 int trace_descriptor(void)
 {
-    return room_fd;
+    struct stat now;
+    bool same = room_fd >= 0 && fstat(room_fd, &now) == 0 && now.st_dev == room_file.st_dev &&
+                now.st_ino == room_file.st_ino;
+    return same ? room_fd : -1;
 }
 
 void trace_attach(int fd)
@@ -275,8 +299,11 @@ void trace_start(void)
         store_relaxed(&trace_on, 1); /* relaxed: before main() */
         return;
     }
-    if (room)
+    if (room) {
+        store_release(&room->closing, 1); /* as in stop() */
+        room_ring(room);
         munmap(room, sizeof *room);
+    }
     if (room_fd >= 0)
         close(room_fd);
     room = NULL;

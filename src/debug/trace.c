@@ -19,12 +19,16 @@
  * Too much is folded: between two ticks of the writer's (5 ms while that happens) a thread records
  * SPANS_PER_TICK spans; after that it counts, which costs a few instructions and no look at the
  * clock. A span that was to be folded but lasted over a whole tick is recorded after all; it began
- * not before what the thread recorded last. So whatever takes 10 ms or longer is in the trace, and
- * a program that does little is there completely. With keep_all nothing is folded, and a thread
- * that finds its ring full waits for the writer.
+ * not before what the thread recorded last. So whatever takes 15 ms or longer is in the trace, and
+ * a program that does little is there completely. That such a span has begun is noted until
+ * it ends, where there is room: what a program hangs or dies in matters most, and often is one of
+ * these. With keep_all nothing is folded, and a thread that finds its ring full waits for the
+ * writer.
  *
  * Signal handlers record nothing: weft_event_post(), the one call that is safe there, never waits.
  */
+#include <assert.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -46,10 +50,14 @@ enum { SPANS_PER_TICK = 64, WAITS_FOR_WRITER = 1000 };
 struct pen {
     struct ring *ring; /* NULL: none yet */
     struct record *records;
+    struct note *notes;
+    uint16_t free_note; /* RECORD_NOBODY: none but those that were never used */
     uint32_t tick;
     uint32_t budget;
-    int64_t last_ns; /* when what it recorded last began or ended */
-    bool refused;    /* there was no ring in that tick */
+    uint32_t tail;     /* when it waited for the writer last */
+    uint32_t patience; /* how often it waits before that moves */
+    int64_t last_ns;   /* when what it recorded last began or ended */
+    bool refused;      /* there was no ring in that tick */
 };
 
 static __thread struct pen own_pen __attribute__((tls_model("initial-exec")));
@@ -112,8 +120,11 @@ static struct ring *take_ring(void)
         uint32_t used = load_relaxed(&room->rings_used); /* a first guess: the swap decides */
         while (used <= i && !cas_release(&room->rings_used, &used, i + 1)) {
         }
+        if (i >= RINGS_MAX / 2)
+            room_ring(room); /* there will be more, once it has read those of threads that ended */
         return &room->rings[i];
     }
+    room_ring(room);
     return NULL;
 }
 
@@ -128,17 +139,29 @@ static struct record *next_record(struct pen *pen, uint32_t but)
     return used + but < RING_RECORDS ? &pen->records[head % RING_RECORDS] : NULL;
 }
 
+/* Gives the writer a moment. False: it has not read anything for long, so it was killed. */
+static bool wait_for_writer(struct pen *pen)
+{
+    uint32_t tail = load_acquire(&pen->ring->tail); /* pairs as in next_record() */
+    if (tail != pen->tail) {
+        pen->tail = tail;
+        pen->patience = WAITS_FOR_WRITER;
+    }
+    if (!pen->patience)
+        return false;
+    pen->patience--;
+    room_ring(room);
+    struct futex_place place = futex_place(&pen->ring->tail, tail, true);
+    (void)futex_wait_any(&place, 1, weft_after(WEFT_MS));
+    return true;
+}
+
 /* The same, with all patience that there is. */
 static struct record *next_record_kept(struct pen *pen, uint32_t but)
 {
     struct record *record = next_record(pen, but);
-    for (int i = 0; !record && room->keep_all && i < WAITS_FOR_WRITER; i++) {
-        uint32_t tail = load_acquire(&pen->ring->tail);
-        room_ring(room);
-        struct futex_place place = futex_place(&pen->ring->tail, tail, true);
-        (void)futex_wait_any(&place, 1, weft_after(WEFT_MS));
+    while (!record && room->keep_all && wait_for_writer(pen))
         record = next_record(pen, but);
-    }
     return record;
 }
 
@@ -148,24 +171,52 @@ static void publish(struct pen *pen)
     store_release(&ring->head, load_relaxed(&ring->head) + 1); /* pairs with the writer's acquire */
 }
 
+/* The name of another process than the program: as a pool has named it, its first thread's. */
+static void read_name(char *ret_name, size_t size)
+{
+    if (gettid() == getpid()) {
+        prctl(PR_GET_NAME, ret_name);
+        return;
+    }
+    int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, ret_name, size - 1);
+    if (n > 0)
+        ret_name[n - 1] = '\0'; /* instead of the line's end */
+    if (fd >= 0)
+        close(fd);
+}
+
 static void write_process(struct pen *pen)
 {
     struct record *record = next_record(pen, 0);
-    bool first = gettid() == getpid() && getpid() != (pid_t)load_relaxed(&room->program_id);
     if (!record)
         return;
     *record = (struct record){ .type = RECORD_PROCESS };
     strcpy(record->words, room->program);
-    if (first)
-        prctl(PR_GET_NAME, record->words); /* as a pool has named it */
+    if (getpid() != (pid_t)load_relaxed(&room->program_id)) /* relaxed: set before this thread */
+        read_name(record->words, sizeof record->words);
     publish(pen);
+}
+
+/* The same, with patience: until there were too many threads once. */
+static struct ring *take_ring_kept(void)
+{
+    struct ring *ring = take_ring();
+    for (int i = 0; i < WAITS_FOR_WRITER && !ring && room->keep_all; i++) {
+        if (load_relaxed(&room->homeless)) /* relaxed: a count */
+            break;
+        struct futex_place place = futex_place(&room->tick, load_relaxed(&room->tick), true);
+        (void)futex_wait_any(&place, 1, weft_after(WEFT_MS)); /* nobody wakes it */
+        ring = take_ring();
+    }
+    return ring;
 }
 
 /* False: there is no ring for this thread. */
 __attribute__((noinline, cold)) static bool claim(struct pen *pen)
 {
     uint32_t tick = load_relaxed(&room->tick); /* relaxed: says nothing about other memory */
-    struct ring *ring = pen->refused && pen->tick == tick ? NULL : take_ring();
+    struct ring *ring = pen->refused && pen->tick == tick ? NULL : take_ring_kept();
     if (!ring || !watch_thread(ring)) {
         if (ring)
             store_release(&ring->left, 1); /* as in leave_ring() */
@@ -176,7 +227,10 @@ __attribute__((noinline, cold)) static bool claim(struct pen *pen)
     ring->thread = (uint32_t)gettid();
     *pen = (struct pen){ .ring = ring,
                          .records = room->records[ring - room->rings],
+                         .notes = room->notes[ring - room->rings],
+                         .free_note = RECORD_NOBODY,
                          .tick = tick - 1, /* so that the budget is a new one */
+                         .patience = WAITS_FOR_WRITER,
                          .last_ns = weft_now() };
     write_process(pen);
     return true;
@@ -218,7 +272,8 @@ static void write_open(struct pen *pen, const struct strand *self, const struct 
 /* No more is recorded before the next tick: sees to it that there is one soon. */
 __attribute__((noinline, cold)) static void fold_on(void)
 {
-    store_relaxed(&room->folding, 1); /* relaxed, both: seen late, the tick comes late */
+    store_relaxed(&room->folding, 1); /* relaxed, both: the fence orders them */
+    fence_seq_cst();                  /* pairs with the one in tick() */
     if (!load_relaxed(&room->hot))
         room_ring(room);
 }
@@ -228,6 +283,50 @@ static struct pen *own(void)
 {
     struct pen *pen = &own_pen;
     return __builtin_expect(pen->ring != NULL, 1) || claim(pen) ? pen : NULL;
+}
+
+/* A note that is free, the one that was used last first. RECORD_NOBODY: there is none. */
+static uint16_t take_note(struct pen *pen)
+{
+    uint16_t at = pen->free_note;
+    assert(pen->notes); /* whoever folds has a ring */
+    if (at != RECORD_NOBODY) {
+        pen->free_note = (uint16_t)pen->notes[at].index;
+    } else if (pen->ring->notes_used < RING_NOTES) {
+        at = (uint16_t)pen->ring->notes_used;
+        /* relaxed: each note says whether it counts */
+        store_relaxed(&pen->ring->notes_used, at + 1);
+    }
+    return at;
+}
+
+/* Whoever is killed in here leaves none, or all of it: `who` is written last. */
+static void write_note(struct trace_span *span, uint64_t how, uint64_t what, uint64_t index)
+{
+    struct pen *pen = &own_pen;
+    const struct strand *self = strand_current;
+    span->cpu = self ? take_note(pen) : RECORD_NOBODY;
+    if (span->cpu == RECORD_NOBODY)
+        return;
+    struct note *note = &pen->notes[span->cpu];
+    note->began_ns = span->began_ns;
+    note->what = what;
+    note->index = index;
+    /* release: pairs with the acquire in tell_notes() */
+    store_release(&note->who, self->id | how | (uint64_t)self->traced << NOTE_NAMED_SHIFT);
+}
+
+static void erase_note(const struct trace_span *span)
+{
+    struct pen *pen = &own_pen;
+    if (span->cpu >= pen->ring->notes_used)
+        return; /* there was none, or it is in a ring that the thread had before */
+    struct note *note = &pen->notes[span->cpu];
+    if (!load_relaxed(&note->who)) /* relaxed, both: own */
+        return;                    /* as above */
+    store_relaxed(&note->who, 0);
+    note->index = pen->free_note;
+    pen->free_note = span->cpu;
 }
 
 /* False: there is too much, or no ring, and the span knows it. */
@@ -277,7 +376,10 @@ static bool may_end(const struct trace_span *span, bool is_wait)
     /* relaxed, both: as in may_begin(). After a fork it may not be looked at any more. */
     if (!load_relaxed(&trace_on) || !(pen = own()))
         return false;
-    if (span->state == TRACE_RECORDED || load_relaxed(&room->tick) - span->tick >= 2)
+    if (span->state == TRACE_RECORDED)
+        return true;
+    erase_note(span);
+    if (load_relaxed(&room->tick) - span->tick >= 2)
         return true;
     fold(pen->ring, is_wait);
     return false;
@@ -292,7 +394,9 @@ static void end(const struct trace_span *span, const struct record *what)
     int64_t now = weft_now();
     struct record *record = next_record_kept(pen, 0);
     if (!record) {
-        store_relaxed(&pen->ring->lost, pen->ring->lost + 1); /* relaxed: a count */
+        store_relaxed(&pen->ring->lost, pen->ring->lost + 1); /* relaxed, both: looked at later */
+        if (span->state == TRACE_RECORDED)
+            store_relaxed(&pen->ring->unsure, 1);
         return;
     }
     *record = *what;
@@ -335,9 +439,17 @@ static struct record describe_wait(unsigned flags, const void *object)
                             .span = { .what = (uintptr_t)object } };
 }
 
+__attribute__((noinline, cold)) static void note_call_elsewhere(struct trace_span *span,
+                                                                weft_fn *fn, uint64_t index)
+{
+    bool other;
+    uint64_t address = address_of(fn, &other);
+    write_note(span, other ? NOTE_ELSEWHERE : 0, address, index);
+}
+
 /*
- * What is folded goes no further than may_begin() and may_end(). The rest is kept apart, so that
- * these need no stack.
+ * What is folded goes no further than may_begin(), a note, and may_end(). The rest is kept apart,
+ * so that these need no stack.
  */
 __attribute__((noinline)) static void begin_call(struct trace_span *span, weft_fn *fn,
                                                  const weft_call *call)
@@ -377,12 +489,21 @@ void trace_call_began(struct trace_span *span, weft_fn *fn, const weft_call *cal
 {
     if (may_begin(span))
         begin_call(span, fn, call);
+    else if (span->state == TRACE_FOLDED && __builtin_expect(elsewhere, 0))
+        note_call_elsewhere(span, fn, call->index);
+    else if (span->state == TRACE_FOLDED)
+        write_note(span, 0, (uintptr_t)fn, call->index);
 }
 
 void trace_wait_began(struct trace_span *span, unsigned flags, const void *object)
 {
-    if (flags >> PARK_PURPOSE_SHIFT != PARK_FOR_ITSELF >> PARK_PURPOSE_SHIFT && may_begin(span))
+    if (flags >> PARK_PURPOSE_SHIFT == PARK_FOR_ITSELF >> PARK_PURPOSE_SHIFT)
+        return;
+    if (may_begin(span))
         begin_wait(span, flags, object);
+    else if (span->state == TRACE_FOLDED)
+        write_note(span, NOTE_WAIT | (uint64_t)(flags >> PARK_PURPOSE_SHIFT) << NOTE_PURPOSE_SHIFT,
+                   (uintptr_t)object, 0);
 }
 
 void trace_call_ended(const struct trace_span *span, weft_fn *fn, const weft_call *call,

@@ -18,9 +18,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <weft/time.h>
@@ -29,6 +29,7 @@
 #include "debug/events.h"
 #include "debug/opens.h"
 #include "debug/trace.h"
+#include "process/descriptors.h"
 
 #define PERIOD_NS (100 * WEFT_MS)
 #define TICK_NS   (5 * WEFT_MS)
@@ -133,6 +134,41 @@ static void say_nothing(const struct record *record, void *ctx)
     (void)ctx;
 }
 
+/* A span that was to be folded, and does not end. */
+static void tell_note(const struct note *note, uint64_t who, struct end *end)
+{
+    struct record record = { .type = RECORD_STRAND, .strand = who & NOTE_STRAND };
+    if (!(who >> NOTE_NAMED_SHIFT & 1)) {
+        snprintf(record.words, sizeof record.words, "strand-%llu",
+                 (unsigned long long)record.strand);
+        event_strand(&desk->events, &end->author, &record);
+    }
+    record = (struct record){
+        .type = RECORD_OPEN,
+        .is_wait = who & NOTE_WAIT,
+        .about = true,
+        .purpose = (uint8_t)(who >> NOTE_PURPOSE_SHIFT),
+        .cpus[0] = RECORD_NOBODY,
+        .worker = RECORD_NOBODY,
+        .elsewhere = who & NOTE_ELSEWHERE,
+        .strand = who & NOTE_STRAND,
+        .span = { .began_ns = note->began_ns, .what = note->what, .index = note->index },
+    };
+    tell_unfinished(&record, end);
+}
+
+static void tell_notes(uint32_t i, struct end *end)
+{
+    uint32_t used = load_relaxed(&room->rings[i].notes_used); /* relaxed: each says if it counts */
+    for (uint32_t n = 0; n < used && n < RING_NOTES; n++) {
+        struct note *note = &room->notes[i][n];
+        uint64_t who = load_acquire(&note->who); /* pairs with the release in write_note() */
+        if (who)
+            tell_note(note, who, end);
+        store_relaxed(&note->who, 0); /* relaxed: as the others in set_free() */
+    }
+}
+
 /* Nobody writes to the ring any more. */
 static void give_up(uint32_t i, int64_t now)
 {
@@ -141,7 +177,8 @@ static void give_up(uint32_t i, int64_t now)
     drain(i);
     tell_counts(i, now);
     /* Where ends were lost, what looks unfinished may not be. */
-    opens_drop(&desk->opens, i, load_relaxed(&ring->lost) ? say_nothing : tell_unfinished, &end);
+    opens_drop(&desk->opens, i, load_relaxed(&ring->unsure) ? say_nothing : tell_unfinished, &end);
+    tell_notes(i, &end);
     missing.folded_calls += load_relaxed(&ring->folded_calls); /* relaxed, as the others: the */
     missing.folded_waits += load_relaxed(&ring->folded_waits); /* owner is gone */
     missing.lost += load_relaxed(&ring->lost);
@@ -152,7 +189,8 @@ static void set_free(uint32_t i)
     struct ring *ring = &room->rings[i];
     desk->told[i] = (struct told){ 0 };
     ring->folded_calls = ring->folded_waits = ring->lost = 0;
-    ring->left = ring->head = ring->tail = 0;
+    ring->unsure = 0;
+    ring->left = ring->head = ring->tail = ring->notes_used = 0;
     store_release(&ring->owner, 0); /* pairs with the acquire in take_ring() */
 }
 
@@ -191,23 +229,32 @@ static void look(void)
 
 static int open_program(void)
 {
-    uint32_t program = load_relaxed(&room->program_id); /* relaxed: nothing goes with it */
-    return (int)syscall(SYS_pidfd_open, program, 0);
+    /* relaxed: nothing goes with it */
+    return descriptors_of_process((pid_t)load_relaxed(&room->program_id));
 }
 
-/* Whether the program has ended, or is about to; it may have become another process. */
+static bool has_ended(int pidfd)
+{
+    struct pollfd end = { .fd = pidfd, .events = POLLIN };
+    return pidfd < 0 || poll(&end, 1, 0) > 0;
+}
+
+/* Whether the program has ended, or is about to. */
 static bool is_over(int *program_fd, uint32_t *program)
 {
-    struct pollfd end = { .fd = *program_fd, .events = POLLIN };
     if (load_acquire(&room->closing)) /* pairs with the release in start.c */
         return true;
-    uint32_t now = load_relaxed(&room->program_id); /* relaxed: as in open_program() */
-    if (now != *program) {
-        close(*program_fd);
+    while (has_ended(*program_fd)) {
+        /* relaxed: a process that goes on as another says so before it ends */
+        uint32_t now = load_relaxed(&room->program_id);
+        if (now == *program)
+            return true;
+        if (*program_fd >= 0)
+            close(*program_fd);
         *program = now;
-        end.fd = *program_fd = open_program();
+        *program_fd = open_program();
     }
-    return *program_fd < 0 || poll(&end, 1, 0) > 0;
+    return false;
 }
 
 __attribute__((noreturn)) static void finish(void)
@@ -237,9 +284,9 @@ static void be_alone(int keep)
     setpgid(0, 0);
     prctl(PR_SET_NAME, "weft-trace");
     (void)!chdir("/");
-    for (int fd = 0; fd < keep; fd++)
+    descriptors_keep(&keep, 1);
+    for (int fd = 0; fd <= 2; fd++)
         close(fd);
-    (void)syscall(SYS_close_range, (unsigned)keep + 1, ~0u, 0);
 }
 
 /* Waits until the next look, or the bell. */
@@ -259,13 +306,25 @@ static int64_t tick(void)
         return last_ns + TICK_NS - now;
     last_ns = now;
     cool -= cool > 0;
-    if (load_relaxed(&room->folding)) { /* relaxed, all: seen late, the next tick comes late */
+    store_relaxed(&room->hot, cool > 0); /* relaxed, all: the fence orders the first two */
+    fence_seq_cst();                     /* pairs with the one in fold_on() */
+    if (load_relaxed(&room->folding)) {
         store_relaxed(&room->folding, 0);
+        store_relaxed(&room->hot, 1);
         cool = COOL;
     }
-    store_relaxed(&room->hot, cool > 0);
     store_relaxed(&room->tick, room->tick + 1);
     return cool ? TICK_NS : PERIOD_NS;
+}
+
+/* Says so, or why it cannot, and ends. */
+static void be_ready(int error)
+{
+    room->error = error;
+    store_release(&room->ready, 1); /* pairs with the acquire in start.c */
+    futex_wake_shared(&room->ready, 1);
+    if (error)
+        _exit(1);
 }
 
 void writer_run(struct room *shared, const struct trace_file *file)
@@ -277,10 +336,10 @@ void writer_run(struct room *shared, const struct trace_file *file)
     uint32_t program = load_relaxed(&room->program_id); /* relaxed: set before the fork */
     int program_fd = open_program();
     if (desk == MAP_FAILED || program_fd < 0)
-        _exit(1);
+        be_ready(desk == MAP_FAILED ? ENOMEM : -program_fd);
     output_init(&desk->events.output, file->fd, file->bytes_max);
-    store_release(&room->ready, 1); /* pairs with the acquire in start.c */
-    futex_wake_shared(&room->ready, 1);
+    output_flush(&desk->events.output); /* an empty list: a disk that is full is known at once */
+    be_ready(desk->events.output.error);
     for (;;) {
         uint32_t bell = load_acquire(&room->bell); /* pairs with the release in room_ring() */
         bool over = is_over(&program_fd, &program);

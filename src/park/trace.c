@@ -12,7 +12,7 @@ const char *trace_wait_name(unsigned flags)
         "blocking",   "resolve",   "read",      "write",      "accept",     "connect",
         "descriptor", "file",      "child",     "future",     "group next", "group join",
         "pool work",  "pool room", "pool map",  "pool close", "strands",    "gil",
-        "itself",
+        "pool look",  "itself",
     };
     unsigned purpose = flags >> PARK_PURPOSE_SHIFT;
     return purpose < sizeof names / sizeof *names ? names[purpose] : names[0];

@@ -54,7 +54,8 @@ enum park_purpose {
     PARK_FOR_POOL_CLOSE = 27 << PARK_PURPOSE_SHIFT,
     PARK_FOR_STRANDS = 28 << PARK_PURPOSE_SHIFT,
     PARK_FOR_GIL = 29 << PARK_PURPOSE_SHIFT,
-    PARK_FOR_ITSELF = 30 << PARK_PURPOSE_SHIFT, /* whoever calls park tells of the wait himself */
+    PARK_FOR_POOL_LOOK = 30 << PARK_PURPOSE_SHIFT,
+    PARK_FOR_ITSELF = 31 << PARK_PURPOSE_SHIFT, /* whoever calls park tells of the wait himself */
 };
 
 /* "lock" and the like, for the flags of a wait. */
@@ -70,7 +71,7 @@ enum trace_state {
 struct trace_span {
     int64_t began_ns; /* RECORDED: when. FOLDED: not later than this */
     uint32_t tick;
-    uint16_t cpu;
+    uint16_t cpu;   /* FOLDED: where it is noted (debug/trace.c) */
     uint16_t state; /* enum trace_state */
 };
 

@@ -187,14 +187,16 @@ void auto_pilot_main(void *ctx)
     weft_pool *pool = ctx;
     struct pilot *pilot = pool->pilot;
     for (;;) {
-        (void)signal_wait(&pilot->attention, attempt_attention, pool, WEFT_FOREVER, PARK_SHIELDED);
+        (void)signal_wait(&pilot->attention, attempt_attention, pool, WEFT_FOREVER,
+                          PARK_SHIELDED | PARK_FOR_POOL_LOOK);
         struct auto_sample before;
         auto_look(pool, &before); /* what came before this moment is nothing to go by */
         auto_forget(&pilot->state);
         pilot->limits_ns = 0;
         do {
             weft_deadline end = weft_after(pilot->state.window_ns);
-            if (signal_wait(&pilot->over, attempt_over, pool, end, PARK_SHIELDED) == 0)
+            if (signal_wait(&pilot->over, attempt_over, pool, end,
+                            PARK_SHIELDED | PARK_FOR_POOL_LOOK) == 0)
                 return;
             go_on(pool);
         } while (auto_needs_pilot(pool));

@@ -35,6 +35,7 @@ static int open_process(struct process_runner *runner, struct member *member)
                                               .context_bytes = options->context_bytes,
                                               .lane = member->lane,
                                               .origin = runner->crew->origin,
+                                              .worker = -1,
                                           });
 }
 

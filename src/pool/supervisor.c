@@ -89,6 +89,7 @@ static int ask(struct member *member)
                                                .origin = member->crew->origin,
                                                .leave = options->leave,
                                                .lane = member->lane,
+                                               .worker = member->number,
                                            });
     if (rc < 0)
         member->process = NULL;

@@ -54,7 +54,7 @@ static int open_worker(struct worker *worker, struct open_failure *ret_failure)
 static void run(struct worker *worker, weft_future *future)
 {
     if (pool_begin(worker, future))
-        future_call(future);
+        future_call(future, worker->number);
 }
 
 static void close_worker(struct worker *worker)

@@ -31,6 +31,7 @@ struct setup_head {
     struct lane *lane;     /* shared: by which calls come */
     uint64_t has_body;
     uint64_t memory_bytes_max; /* 0: no limit */
+    int64_t worker;            /* which of a pool's it is; -1: of none */
     char name[16];
 };
 

@@ -141,6 +141,7 @@ struct serving {
     size_t context_bytes;
     void *worker;
     void (*ring_supervisor)(void); /* wakes him, when he listens */
+    int64_t number;                /* of the worker; -1: it is none */
 };
 
 /* Runs what comes by the lane until it says to quit. */

@@ -127,6 +127,7 @@ static int send_setup(struct process *process)
         .lane = options->lane,
         .has_body = has_body,
         .memory_bytes_max = origin ? origin->memory_bytes_max : 0,
+        .worker = options->worker,
     };
     memcpy(head.name, process->name, sizeof head.name);
     int rc = origin ? send_surroundings(process, &origin->surroundings) : 0;

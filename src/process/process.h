@@ -53,6 +53,7 @@ struct process_options {
     void (*leave)(void *worker);                      /* NULL: none */
     const struct process_origin *origin;
     struct lane *lane; /* in shared memory: calls come by it */
+    int64_t worker;    /* which of a pool's it is, for traces; -1: of none */
 };
 
 /* What came of starting a process, or of its enter. */

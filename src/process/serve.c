@@ -168,7 +168,7 @@ static void run_item(struct batch *batch, weft_fn *fn, uint32_t item, int64_t *n
     int status = fn(&call.pub);
     if (strand->holds > holds)
         status = call_abandoned(&call, strand, holds, status);
-    trace_end_call(&span, fn, &call.pub, -1, status);
+    trace_end_call(&span, fn, &call.pub, self.number, status);
     fflush(NULL);
     int64_t times[2] = { *now, batch->flags & (BATCH_LOG | BATCH_WATCHED) ? weft_now() : *now };
     *now = times[1];

@@ -144,7 +144,8 @@ __attribute__((noreturn)) static void work(void)
         end(EXIT_SUCCESS);
     if (!set_up())
         end(EXIT_FAILURE);
-    lane_serve(&(struct serving){ setup.lane, context, context_bytes, worker, ring_supervisor });
+    lane_serve(&(struct serving){ setup.lane, context, context_bytes, worker, ring_supervisor,
+                                  setup.worker });
     if (leave)
         leave(worker);
     locals_drop(strand_self());

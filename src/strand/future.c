@@ -261,7 +261,7 @@ void future_end_returned(weft_future *future, int status)
         future_end(future, WEFT_FAILED, status, NULL);
 }
 
-int future_run_fn(weft_future *future)
+int future_run_fn(weft_future *future, int64_t worker)
 {
     struct strand *self = strand_self();
     uint32_t holds = self->holds;
@@ -270,14 +270,13 @@ int future_run_fn(weft_future *future)
     int status = future->fn(&future->call.pub);
     if (self->holds > holds)
         status = call_abandoned(&future->call, self, holds, status);
-    trace_end_call(&span, future->fn, &future->call.pub,
-                   self->worker_of ? (int64_t)future->outcome.worker : -1, status);
+    trace_end_call(&span, future->fn, &future->call.pub, worker, status);
     return status;
 }
 
-void future_call(weft_future *future)
+void future_call(weft_future *future, int64_t worker)
 {
-    int status = future_run_fn(future);
+    int status = future_run_fn(future, worker);
     future_leave_strand(future);
     future_end_returned(future, status);
 }
@@ -285,7 +284,7 @@ void future_call(weft_future *future)
 void future_run(weft_future *future)
 {
     if (future_begin(future))
-        future_call(future);
+        future_call(future, -1);
     else
         future_unref(future); /* its cancellation has told the owner */
 }

@@ -125,11 +125,14 @@ void future_end(weft_future *future, weft_how how, int status, const char *text)
 /* Ends it by what its function returned: done, failed or cancelled. */
 void future_end_returned(weft_future *future, int status);
 
-/* Runs and ends one that was begun, on the calling strand. Takes the runner's reference. */
-void future_call(weft_future *future);
+/*
+ * Runs and ends one that was begun, on the calling strand. Takes the runner's reference.
+ * worker: which of a pool's that is, for traces; -1: of none.
+ */
+void future_call(weft_future *future, int64_t worker);
 
 /* The function alone, in the calling strand. Its status. */
-int future_run_fn(weft_future *future);
+int future_run_fn(weft_future *future, int64_t worker);
 
 /* Begins, runs and ends it on the calling strand. Takes the runner's reference. */
 void future_run(weft_future *future);

@@ -67,7 +67,7 @@ static void run(void *ctx)
         future_unref(future); /* its cancellation has told the owner */
         return;
     }
-    int status = future_run_fn(future);
+    int status = future_run_fn(future, -1);
     locals_drop(self);
     if (!future->release || status < 0) /* else see the top */
         future_leave_strand(future);

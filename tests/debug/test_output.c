@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The file of a trace: valid whatever is written, and when the file takes no more. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -120,7 +121,7 @@ TEST(a_full_disk_leaves_what_was_written)
     EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
     EXPECT_EQ(strlen(content()), n);
     EXPECT_STR(text + n - 4, "\"\n]\n");
-    EXPECT_TRUE(output.broken && output.cut == 1);
+    EXPECT_TRUE(output.error == EFBIG && output.cut == 1);
     close(fd);
 }
 
@@ -160,6 +161,17 @@ TEST(what_has_ended_is_not_open)
     EXPECT_TRUE(dropped == 2 && sum == 199);
     opens_drop(&opens, 1, note, NULL);
     EXPECT_EQ(dropped, 2);
+}
+
+TEST(one_that_turned_out_to_be_long_ends_no_other)
+{
+    struct record around = span(7, 100), inside = around;
+    inside.about =
+        true; /* so that it was not said to begin, and seems to have begun as the other */
+    opens_add(&opens, 0, &around);
+    opens_remove(&opens, 0, &inside);
+    opens_drop(&opens, 0, note, NULL);
+    EXPECT_EQ(dropped, 1);
 }
 
 TEST(those_that_there_is_no_room_for_are_forgotten)

@@ -6,9 +6,12 @@ track and begin before they end, however the program ends.
 Usage: test_trace.py TRACED [EMULATOR...]
 """
 import collections
+import ctypes
 import json
 import os
 import pathlib
+import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -149,6 +152,13 @@ def serial_calls_are_the_callers(folder):
 
 
 @check
+def a_call_inside_of_a_workers_is_no_workers(folder):
+    events = traced(folder, "nested", "threads")
+    expect({call["args"]["worker"] for call in spans(events, "nap_and_call")} == {0, 1}, "of the pool")
+    expect(not [call for call in spans(events, "do_nothing") if "worker" in call["args"]], "of the group")
+
+
+@check
 def processes_have_tracks_of_their_own(folder):
     events, calls = calls_are_in_it(folder, "processes")
     processes = {call["pid"] for call in calls}
@@ -156,6 +166,16 @@ def processes_have_tracks_of_their_own(folder):
     names = {event["args"]["name"] for event in events if event["name"] == "process_name"}
     expect(any(name.startswith("napper") for name in names), names)
     expect(spans(events, "wait pool work"), "workers wait for work")
+    expect({call["args"].get("worker") for call in calls} <= {0, 1}, calls)
+
+
+@check
+def a_process_has_one_name_whoever_tells_it(folder):
+    events = traced(folder, "inside", "processes")
+    [inner] = spans(events, "do_nothing")
+    names = [event["args"]["name"] for event in events
+             if event["name"] == "process_name" and event["pid"] == inner["pid"]]
+    expect(len(names) == 2 and set(names) == {"inside-0"}, names)
 
 
 @check
@@ -169,7 +189,9 @@ def processes_that_run_the_program_again_are_in_it(folder):
 def each_wait_has_a_name(folder):
     for kind in ["threads", "tasks"]:
         for io in ["uring", "epoll"] if kind == "tasks" and not emulator else [""]:
-            events = traced(folder, "waits", kind, environment={"WEFT_IO": io} if io else {})
+            environment = {"WEFT_IO": io} if io else {}
+            # Who serves the waiter looks often whether it waits yet.
+            events = traced(folder, "waits", kind, environment={**environment, "WEFT_TRACE_KEEP": "all"})
             expect('the "waiter"' in names_of_tracks(events), names_of_tracks(events))
             names = {span["name"] for span in spans(events, cat="wait")}
             wanted = {"wait " + name for name in ["event", "lock", "condition", "semaphore", "queue get",
@@ -241,6 +263,46 @@ def a_killed_program_leaves_a_whole_file(folder):
 
 
 @check
+def what_a_busy_program_hangs_in_is_told(folder):
+    for kind in ["serial", "tasks"]:
+        events = traced(folder, "hang", kind, code=-signal.SIGALRM, lost=None)
+        for name in ["wait_for_nothing", "wait event"]:
+            found = spans(events, name)
+            expect(len(found) == 1 and found[0]["args"]["how"] == "unfinished", kind, name, found)
+
+
+def writer_of(path):
+    """The process that has the file open."""
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if path in [fd.resolve() for fd in (folder / "fd").iterdir()]:
+                return int(folder.name)
+        except OSError:
+            continue
+    raise Wrong("nobody has the file open")
+
+
+@check
+def a_killed_writer_holds_nobody_up(folder):
+    libc = ctypes.CDLL(None)
+    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: the writer becomes a zombie of ours
+    own = {**os.environ, "WEFT_TRACE": "trace.json", "WEFT_TRACE_KEEP": "all"}
+    run = subprocess.Popen([*emulator, program, "when told"], cwd=folder, env=own, stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE)
+    try:
+        run.stdout.readline()  # it has begun
+        writer = writer_of(folder.resolve() / "trace.json")
+        os.kill(writer, signal.SIGKILL)
+        run.communicate(b"\n", timeout=25)
+        expect(run.returncode == 0, "ended with", run.returncode)
+        os.waitpid(writer, 0)
+    finally:
+        run.kill()
+        run.wait()
+        libc.prctl(36, 0, 0, 0, 0)
+
+
+@check
 def a_normal_exit_waits_for_the_file(folder):
     run(folder, "map", "threads")
     events = json.loads((folder / "trace.json").read_text())
@@ -268,6 +330,12 @@ def all_is_kept_if_wanted(folder):
     calls = spans(events, "do_nothing")
     expect(len(calls) == 3000 and end["counted_calls"] == end["counted_waits"] == 0, len(calls), end)
     expect(len({call["tid"] for call in calls}) == 3000, "each task has a track")
+
+
+@check
+def threads_that_come_and_go_are_all_in_it(folder):
+    events = traced(folder, "threads", environment={"WEFT_TRACE_KEEP": "all"})
+    expect(len(spans(events, "do_nothing")) == 3000, len(spans(events, "do_nothing")))
 
 
 @check
@@ -303,6 +371,31 @@ def a_daemon_is_in_it(folder):
     events = traced(folder, "daemon", file=folder / "trace.json")
     expect(len(spans(events, "fail_on_purpose")) == 1, "the program before it became a daemon")
     expect(len(spans(events, "take_a_nap")) == 12, "the daemon's processes")
+
+
+def ignore_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+
+@check
+def a_program_that_was_started_with_oddities_is_in_it(folder):
+    if emulator:
+        raise Skip("the emulator would have the oddities")
+    for oddity in [ignore_children, limit_files]:
+        expect(run(folder, "state", preexec_fn=oddity).strip() == "on", oddity.__name__)
+        calls = spans(traced(folder, "map", "processes", preexec_fn=oddity), "take_a_nap")
+        expect(len(calls) == 12, oddity.__name__, len(calls))
+
+
+@check
+def the_zygote_keeps_none_of_the_programs_descriptors(folder):
+    if emulator:
+        raise Skip("the emulator has descriptors of its own")
+    traced(folder, "descriptors")
 
 
 # ---- the file

@@ -4,6 +4,7 @@
  * WEFT_TRACE makes of it. It ends with 0 if all went as it should.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,13 +25,19 @@
         }                                                                                          \
     } while (0)
 
-enum { ITEMS = 12, MANY = 300000, WORKERS = 2, DYING = 5, ROUNDS = 3000 };
+enum { ITEMS = 12, MANY = 300000, WORKERS = 2, DYING = 5, ROUNDS = 3000, BUSY = 500, TAKEN = 12 };
 
 /* ---- what calls do */
+
+/* If there are strands of one process that run calls, each of them runs one of the first. */
+static weft_barrier meeting;
+static bool meets;
 
 static int take_a_nap(weft_call *call)
 {
     int n = *(const int *)call->arg * 2;
+    if (meets && call->index < WORKERS)
+        CHECK(weft_barrier_wait(&meeting, WEFT_FOREVER) >= 0);
     CHECK(weft_sleep_until(weft_after(2 * WEFT_MS)) == 0);
     return call->ret ? weft_call_return(call, &n, sizeof n) : 0;
 }
@@ -86,12 +93,6 @@ static int kill_the_program(weft_call *call)
     return 0;
 }
 
-static int end_the_thread(weft_call *call)
-{
-    (void)call;
-    pthread_exit(NULL);
-}
-
 /* ---- pools and groups */
 
 static weft_kind kind_of(const char *name)
@@ -108,6 +109,8 @@ static void map(weft_kind kind, weft_start start, weft_fn *fn)
     weft_pool *pool;
     for (int i = 0; i < ITEMS; i++)
         in[i] = i;
+    meets = kind == WEFT_THREADS || kind == WEFT_TASKS;
+    weft_barrier_init(&meeting, WORKERS, NULL, NULL);
     weft_options options = {
         .workers = WORKERS,
         .name = "napper",
@@ -151,6 +154,49 @@ static void tasks_by_the_thousand(void)
         CHECK(weft_group_start(group, do_nothing, NULL, 0) == 0);
     CHECK(weft_group_join(group, WEFT_FOREVER) == 0);
     weft_group_close(group);
+}
+
+static void *call_once(void *unused)
+{
+    one_call(WEFT_SERIAL, do_nothing, "once");
+    return unused;
+}
+
+/* One after the other, of which the library knows nothing but that they call it. */
+static void threads_by_the_thousand(void)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, call_once, NULL) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
+}
+
+static int wait_for_nothing(weft_call *call)
+{
+    weft_event never = WEFT_EVENT_INIT;
+    (void)call;
+    alarm(1); /* which ends the program */
+    return weft_event_wait(&never, WEFT_FOREVER);
+}
+
+/* Does so much that what it hangs in would not be recorded when it begins. */
+static void hang(weft_kind kind)
+{
+    weft_group *group;
+    CHECK(weft_group_open(&group, kind, NULL) == 0);
+    for (int i = 0; i < BUSY; i++)
+        CHECK(weft_group_start(group, do_nothing, NULL, 0) == 0);
+    CHECK(weft_group_start(group, wait_for_nothing, NULL, 0) == 0);
+    (void)!weft_group_join(group, WEFT_FOREVER);
+}
+
+static void go_when_told(void)
+{
+    puts("ready");
+    fflush(stdout);
+    CHECK(getchar() == '\n');
+    tasks_by_the_thousand();
 }
 
 /* ---- waits, each by its name */
@@ -302,6 +348,40 @@ static void fork_by_oneself(void)
     one_call(WEFT_SERIAL, do_nothing, "parent");
 }
 
+static int start_threads(weft_call *call)
+{
+    (void)call;
+    one_call(WEFT_THREADS, do_nothing, "inner");
+    return 0;
+}
+
+/* A call inside of one that a pool's worker runs. */
+static int nap_and_call(weft_call *call)
+{
+    one_call(WEFT_SERIAL, do_nothing, "inner");
+    return take_a_nap(call);
+}
+
+/* What the library keeps open is closed, and its numbers are given to a pipe. */
+static void close_descriptors(int pipes[2])
+{
+    for (int fd = 3; fd < TAKEN; fd++)
+        close(fd);
+    CHECK(pipe(pipes) == 0);
+    for (int fd = pipes[1] + 1; fd < TAKEN; fd++)
+        CHECK(dup2(pipes[1], fd) == fd);
+}
+
+/* The pipe ends with the program's descriptors of it: no other process holds it. */
+static void see_it_end(const int pipes[2])
+{
+    struct pollfd end = { .fd = pipes[0] };
+    one_call(WEFT_PROCESSES, do_nothing, "before");
+    for (int fd = pipes[1]; fd < TAKEN; fd++)
+        close(fd);
+    CHECK(poll(&end, 1, 10000) == 1 && end.revents == POLLHUP);
+}
+
 /* The program that is started is traced, too. */
 static void start_another(const char *self)
 {
@@ -334,6 +414,9 @@ int main(int argc, char *argv[])
 {
     const char *what = argc > 1 ? argv[1] : "state";
     weft_kind kind = kind_of(argc > 2 ? argv[2] : "threads");
+    int pipes[2];
+    if (strcmp(what, "descriptors") == 0)
+        close_descriptors(pipes);
     CHECK(weft_register("take a nap", take_a_nap) == 0);
     CHECK(weft_init() == 0);
     if (strcmp(what, "state") == 0)
@@ -342,13 +425,10 @@ int main(int argc, char *argv[])
         const char *what;
         weft_fn *fn;
     } calls[] = {
-        { "fail", fail_on_purpose },
-        { "crash", crash },
-        { "abort", call_abort },
-        { "exit", call_exit },
-        { "_exit", call_underscore_exit },
-        { "kill", kill_the_program },
-        { "pthread_exit", end_the_thread },
+        { "fail", fail_on_purpose },       { "crash", crash },
+        { "abort", call_abort },           { "exit", call_exit },
+        { "_exit", call_underscore_exit }, { "kill", kill_the_program },
+        { "inside", start_threads },
     };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (strcmp(what, calls[i].what) == 0) {
@@ -357,6 +437,8 @@ int main(int argc, char *argv[])
         }
     if (strcmp(what, "map") == 0)
         map(kind, WEFT_START_ZYGOTE, take_a_nap);
+    else if (strcmp(what, "nested") == 0)
+        map(kind, WEFT_START_ZYGOTE, nap_and_call);
     else if (strcmp(what, "again") == 0)
         map(kind, WEFT_START_EXEC, take_a_nap);
     else if (strcmp(what, "die") == 0)
@@ -365,6 +447,14 @@ int main(int argc, char *argv[])
         flood(kind);
     else if (strcmp(what, "thousands") == 0)
         tasks_by_the_thousand();
+    else if (strcmp(what, "when told") == 0)
+        go_when_told();
+    else if (strcmp(what, "descriptors") == 0)
+        see_it_end(pipes);
+    else if (strcmp(what, "threads") == 0)
+        threads_by_the_thousand();
+    else if (strcmp(what, "hang") == 0)
+        hang(kind);
     else if (strcmp(what, "waits") == 0)
         waits(kind);
     else if (strcmp(what, "fork") == 0)
