@@ -218,6 +218,7 @@ static void acquire_one(size_t index)
 /* There, whoever has taken a permit wakes the next one, who would sleep beside one that is free. */
 TEST(a_permit_in_shared_memory_is_taken_before_it)
 {
+    NEEDS_PROCESSES();
     DESCRIPTORS_MAY_STAY();
     EXPECT_EQ(weft_init(), 0);
     prepare();
