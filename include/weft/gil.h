@@ -20,7 +20,7 @@
  * call, gets it back at the next check of whoever computes, and that one goes on with its turn when
  * the other leaves again: so a strand that does I/O does not wait for an interval at each
  * round trip (which is the convoy effect of other interpreters). All that together may take about a
- * twentieth of the time of those who compute; whoever would take more waits for its turn.
+ * 25th part of the time of those who compute; whoever would take more waits for its turn.
  *
  * With release_when_blocked a strand that blocks in one of weft's own calls gives the GIL up before
  * it sleeps, and has it again when the call returns, whatever came of it: also late, also

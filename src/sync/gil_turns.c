@@ -9,7 +9,7 @@
  * So there are turns, and loans. A strand whose holds are short is brief. When it comes while
  * another is in the midst of its turn, that one lends it the GIL at its next check, waits for it,
  * first in the queue, and goes on with its turn. The time that this takes, as the lender sees it,
- * switching included, is paid from a credit that grows by a twentieth of the time that goes by; so
+ * switching included, is paid from a credit that grows by 1/25 of the time that goes by; so
  * all loans together take no more than that from those who compute. Once it is used up, it must
  * have grown to CHUNK before the next loan: one loan costs far more than the next when the other
  * strand sleeps by then, so they had better come in bunches. Meanwhile brief ones wait for their
@@ -40,7 +40,7 @@
 #define SWITCH_NS     (5 * WEFT_MS)
 #define SWITCH_MAX_NS (365 * 24 * 3600 * WEFT_S) /* a year: sums of times do not overflow */
 
-enum { CREDIT_GROWS = 20, CREDIT_MOST = 8, LOOKS_MAX = 63 };
+enum { CREDIT_GROWS = 25, CREDIT_MOST = 8, LOOKS_MAX = 63 };
 
 static int64_t interval(const struct gil *gil)
 {
