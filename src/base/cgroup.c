@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/cgroup.h"
+#include "base/number.h"
 
 /* One mounted hierarchy, as seen while reading mountinfo. */
 struct mount {
@@ -37,15 +38,10 @@ static bool join(char path[PATH_MAX], const char *root, const char *rest, const 
     return n >= 0 && n < PATH_MAX;
 }
 
-static FILE *open_file(const struct cgroup *cgroup, const char *name)
-{
-    char path[PATH_MAX];
-    return join(path, cgroup->root, cgroup->directory, name) ? fopen(path, "re") : NULL;
-}
-
 bool cgroup_read_line(const struct cgroup *cgroup, const char *name, char *line, size_t size)
 {
-    FILE *file = open_file(cgroup, name);
+    char path[PATH_MAX];
+    FILE *file = join(path, cgroup->root, cgroup->directory, name) ? fopen(path, "re") : NULL;
     if (!file)
         return false;
     bool ok = fgets(line, (int)size, file) != NULL;
@@ -55,16 +51,9 @@ bool cgroup_read_line(const struct cgroup *cgroup, const char *name, char *line,
 
 uint64_t cgroup_read_number(const struct cgroup *cgroup, const char *name, const char *word)
 {
-    char line[256];
-    uint64_t number = UINT64_MAX;
-    size_t n = strlen(word);
-    FILE *file = open_file(cgroup, name);
-    while (file && number == UINT64_MAX && fgets(line, sizeof line, file))
-        if (strncmp(line, word, n) == 0 && line[n] >= '0' && line[n] <= '9')
-            number = strtoull(line + n, NULL, 10);
-    if (file)
-        fclose(file);
-    return number;
+    char path[PATH_MAX];
+    bool fits = join(path, cgroup->root, cgroup->directory, name);
+    return fits ? base_number_in(path, word) : UINT64_MAX;
 }
 
 /* True if `list`, up to one of `ends`, has the item between its commas. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* base/cgroup.h: the cgroups around this process, and what stands in their files. */
-#ifndef BASE_CGROUP_H
-#define BASE_CGROUP_H
+#ifndef WEFT_BASE_CGROUP_H
+#define WEFT_BASE_CGROUP_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ void cgroup_each(const char *root, const char *controller,
 /* The first line of a file, "/cpu.max". False if there is none. */
 bool cgroup_read_line(const struct cgroup *cgroup, const char *name, char *line, size_t size);
 
-/* The number behind a word at the beginning of a line; UINT64_MAX: there is none ("max"). */
+/* The number behind a word at the beginning of a line (number.h). */
 uint64_t cgroup_read_number(const struct cgroup *cgroup, const char *name, const char *word);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef BASE_MEMORY_H
-#define BASE_MEMORY_H
+/* base/memory.h: how much memory is left to this process. */
+#ifndef WEFT_BASE_MEMORY_H
+#define WEFT_BASE_MEMORY_H
 
 #include <stdint.h>
 

@@ -18,14 +18,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "pool/auto.h"
 
 enum { TAKEN_BYTES = 256 * 1024 };
@@ -48,21 +47,6 @@ static uint64_t limit_of(int resource)
     if (getrlimit((__typeof__(RLIMIT_AS))resource, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
     return limit.rlim_cur;
-}
-
-/* The number behind a word at the beginning of a line; UINT64_MAX: there is none. */
-static uint64_t read_number(const char *path, const char *word)
-{
-    char line[256];
-    uint64_t number = UINT64_MAX;
-    FILE *file = fopen(path, "re");
-    size_t n = strlen(word);
-    while (file && number == UINT64_MAX && fgets(line, sizeof line, file))
-        if (strncmp(line, word, n) == 0)
-            number = strtoull(line + n, NULL, 10);
-    if (file)
-        fclose(file);
-    return number;
 }
 
 /* Since Linux 6.2 the size of the directory says it; UINT64_MAX: not known. */
@@ -104,7 +88,7 @@ static void bind_processes(struct bound *bound, uint32_t workers)
 {
     uint64_t limit = limit_of(RLIMIT_NPROC);
     if (limit != UINT64_MAX && geteuid() != 0)
-        bind(bound, workers + left_of(limit, read_number("/proc/self/status", "Threads:")),
+        bind(bound, workers + left_of(limit, base_number_in("/proc/self/status", "Threads:")),
              AUTO_LIMIT_PROCESSES);
 }
 
@@ -112,16 +96,16 @@ static void bind_memory(struct bound *bound, uint32_t workers, size_t stack)
 {
     uint64_t addresses = limit_of(RLIMIT_AS), data = limit_of(RLIMIT_DATA);
     if (addresses != UINT64_MAX) {
-        uint64_t used = read_number("/proc/self/status", "VmSize:");
+        uint64_t used = base_number_in("/proc/self/status", "VmSize:");
         used = used == UINT64_MAX ? used : used * 1024;
         bind(bound, workers + left_of(addresses, used) / 2 / stack, AUTO_LIMIT_ADDRESSES);
     }
     if (data != UINT64_MAX) {
-        uint64_t used = read_number("/proc/self/status", "VmData:");
+        uint64_t used = base_number_in("/proc/self/status", "VmData:");
         used = used == UINT64_MAX ? used : used * 1024;
         bind(bound, workers + left_of(data, used) / 2 / stack, AUTO_LIMIT_MEMORY);
     }
-    uint64_t available = read_number("/proc/meminfo", "MemAvailable:");
+    uint64_t available = base_number_in("/proc/meminfo", "MemAvailable:");
     if (available != UINT64_MAX)
         bind(bound, workers + available * 1024 / 2 / TAKEN_BYTES, AUTO_LIMIT_MEMORY);
     uint64_t left = base_memory_left("");
