@@ -36,7 +36,7 @@
 WEFT_BEGIN
 
 typedef struct weft_lock {
-    uint32_t word, owner; /* private */
+    uint32_t word, owner; /* private; the second: in private memory a time */
 } weft_lock;
 
 #define WEFT_LOCK_INIT                                                                             \

@@ -51,16 +51,16 @@ static inline bool park_maybe_waited_for(const uint32_t *word)
 
 /* One word that a wait is for. On the waiter's stack; the first fields are the caller's. */
 struct park_node {
-    const uint32_t *word; /* NULL: it is in a queue of the caller's, who has set queued */
-    uint32_t value;       /* it waits while *word == value */
-    uint32_t token;       /* what the waker says, valid once woken by this node */
-    bool postable;        /* park_post() wakes it */
-    bool retries;         /* park_nudge() wakes it: it copes with a wake-up for nothing */
-    bool loose;       /* for the primitive: nobody relies on it once it is woken (sync/lock.c) */
-    bool shared;      /* the word is in shared memory: park_wake_shared() wakes it */
-    uint32_t epoch;   /* shared: the death epoch, read before what made the caller wait */
-    bool queued;      /* guarded by the bucket, or the queue's lock */
-    struct list link; /* the same; after that the waker's */
+    const uint32_t *word;  /* NULL: it is in a queue of the caller's, who has set queued */
+    uint32_t value;        /* it waits while *word == value */
+    uint32_t token;        /* what the waker says, valid once woken by this node */
+    bool postable;         /* park_post() wakes it */
+    bool retries;          /* park_nudge() wakes it: it copes with a wake-up for nothing */
+    bool loose;            /* for the primitive: once woken, nobody relies on it */
+    bool shared;           /* the word is in shared memory: park_wake_shared() wakes it */
+    uint32_t epoch;        /* shared: the death epoch, read before what made the caller wait */
+    bool queued;           /* guarded by the bucket, or the queue's lock */
+    struct list link;      /* the same; after that the waker's */
     struct strand *strand; /* set by the wait, as is the next */
     uint32_t wait;         /* its number */
     int64_t since_ns;      /* for the primitive: when this strand began to wait */

@@ -77,7 +77,13 @@
 
 enum { HELD = 1, SWAPS = 2, AWAKE = 4, RUSH_ONE = 8, RUSH_MAX = 1023 * RUSH_ONE /* all bits */ };
 
+/* What a waiter is told when it is woken, and what the word says meanwhile. */
 enum { TOKEN_TRY, TOKEN_HANDED_OVER, TOKEN_LOOSE };
+static const uint32_t bits_of[] = {
+    [TOKEN_TRY] = AWAKE,
+    [TOKEN_HANDED_OVER] = HELD | SWAPS,
+    [TOKEN_LOOSE] = 0,
+};
 
 #define HANDOFF_NS   WEFT_MS
 #define PAUSE_MAX_NS WEFT_S
@@ -141,10 +147,10 @@ static bool spin(weft_lock *lock, struct attempt *attempt, uint32_t word)
 static void wake_decide(struct park_found *found, void *ctx)
 {
     weft_lock *lock = ctx; /* there as long as one of its waiters is */
-    bool loose = found->first && found->first->loose;
-    if (found->first && !loose)
-        or_relaxed(&lock->word, AWAKE); /* relaxed: see park() */
-    found->token = loose ? TOKEN_LOOSE : TOKEN_TRY;
+    if (!found->first)
+        return;
+    found->token = found->first->loose ? TOKEN_LOOSE : TOKEN_TRY;
+    or_relaxed(&lock->word, bits_of[found->token]); /* relaxed: see park() */
 }
 
 /* The waiter, queued: makes sure that it does not sleep through a release that did not see it. */
@@ -210,16 +216,11 @@ static void begin_pause(weft_lock *lock)
     lock->owner = moment(now_ns) + (uint32_t)(pause < most ? pause : most);
 }
 
-/* What a pool of kind auto wants to know of the strand. Relaxed, all: statistics, of one writer. */
+/* The strand, which has waited, does so no more: a pool of kind auto wants to know. */
 static void note_wait(struct strand *self, int64_t since_ns)
 {
-    store_relaxed(&self->lock_since_ns, since_ns);
-}
-
-static void note_end_of_wait(struct strand *self, int64_t since_ns)
-{
     uint64_t waited = (uint64_t)(weft_now() - since_ns);
-    store_relaxed(&self->lock_since_ns, 0);
+    store_relaxed(&self->lock_since_ns, 0); /* relaxed, all: statistics, of one writer */
     store_relaxed(&self->lock_wait_ns, load_relaxed(&self->lock_wait_ns) + waited);
 }
 
@@ -238,7 +239,8 @@ static int park(weft_lock *lock, struct attempt *attempt, uint32_t word, weft_de
     attempt->node.loose = (flags & PARK_KEEPS) && attempt->self->ops != &thread_ops;
     if (!attempt->node.since_ns) {
         attempt->node.since_ns = weft_now();
-        note_wait(attempt->self, attempt->node.since_ns);
+        /* relaxed: as in note_wait() */
+        store_relaxed(&attempt->self->lock_since_ns, attempt->node.since_ns);
     }
     int rc = sleep(attempt, deadline, flags | PARK_FOR_LOCK);
     if (rc < 0)
@@ -278,7 +280,7 @@ static int lock_slow(weft_lock *lock, weft_deadline deadline, unsigned flags)
     struct attempt attempt = { .lock = lock, .self = self, .spins_left = spins(self) };
     int rc = try_until_taken(lock, &attempt, deadline, flags);
     if (attempt.node.since_ns)
-        note_end_of_wait(self, attempt.node.since_ns);
+        note_wait(self, attempt.node.since_ns);
     hold_take_back(self, &attempt.away);
     return rc;
 }
@@ -312,25 +314,32 @@ int weft_lock_acquire(weft_lock *lock, weft_deadline deadline)
     return -ETIMEDOUT;
 }
 
+/* What a releaser says to the waiter that it has found. */
+static uint32_t token_for(const struct park_node *waiter, weft_lock *lock)
+{
+    if (waiter->loose)
+        return TOKEN_LOOSE;
+    int64_t now_ns = weft_now();
+    if (now_ns - waiter->since_ns < HANDOFF_NS || !may_hand_over(lock, now_ns))
+        return TOKEN_TRY;
+    lock->owner = moment(now_ns);
+    return TOKEN_HANDED_OVER;
+}
+
 /* Under the bucket's guard: releases the lock, or hands it over to the waiter that was found. */
 static void release_decide(struct park_found *found, void *ctx)
 {
     weft_lock *lock = ctx;
-    int64_t now_ns = found->first ? weft_now() : 0;
-    bool loose = found->first && found->first->loose;
-    bool hand_over = found->first && !loose && now_ns - found->first->since_ns >= HANDOFF_NS &&
-                     may_hand_over(lock, now_ns);
-    if (hand_over)
-        lock->owner = moment(now_ns);
+    if (found->first)
+        found->token = token_for(found->first, lock);
     uint32_t word = load_relaxed(&lock->word); /* a first guess: the swap decides */
     uint32_t next;
     do {
         next = word & ~(HELD | SWAPS);
         if (found->first) /* who may find the lock taken again */
-            next |= RUSH_MAX | (hand_over ? HELD | SWAPS : loose ? 0 : AWAKE);
+            next |= RUSH_MAX | bits_of[found->token];
         /* release: pairs with the acquire of whoever takes the lock */
     } while (!cas_release(&lock->word, &word, next));
-    found->token = hand_over ? TOKEN_HANDED_OVER : loose ? TOKEN_LOOSE : TOKEN_TRY;
 }
 
 /*
