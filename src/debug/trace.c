@@ -264,7 +264,7 @@ static void write_open(struct pen *pen, const struct strand *self, const struct 
     *record = *what;
     record->type = RECORD_OPEN;
     record->strand = self->id;
-    record->cpus[0] = span->cpu;
+    record->cpus[0] = span->where;
     record->span.began_ns = span->began_ns;
     publish(pen);
 }
@@ -305,10 +305,10 @@ static void write_note(struct trace_span *span, uint64_t how, uint64_t what, uin
 {
     struct pen *pen = &own_pen;
     const struct strand *self = strand_current;
-    span->cpu = self ? take_note(pen) : RECORD_NOBODY;
-    if (span->cpu == RECORD_NOBODY)
+    span->where = self ? take_note(pen) : RECORD_NOBODY;
+    if (span->where == RECORD_NOBODY)
         return;
-    struct note *note = &pen->notes[span->cpu];
+    struct note *note = &pen->notes[span->where];
     note->began_ns = span->began_ns;
     note->what = what;
     note->index = index;
@@ -319,14 +319,14 @@ static void write_note(struct trace_span *span, uint64_t how, uint64_t what, uin
 static void erase_note(const struct trace_span *span)
 {
     struct pen *pen = &own_pen;
-    if (span->cpu >= pen->ring->notes_used)
+    if (span->where >= pen->ring->notes_used)
         return; /* there was none, or it is in a ring that the thread had before */
-    struct note *note = &pen->notes[span->cpu];
+    struct note *note = &pen->notes[span->where];
     if (!load_relaxed(&note->who)) /* relaxed, both: own */
         return;                    /* as above */
     store_relaxed(&note->who, 0);
     note->index = pen->free_note;
-    pen->free_note = span->cpu;
+    pen->free_note = span->where;
 }
 
 /* False: there is too much, or no ring, and the span knows it. */
@@ -358,7 +358,7 @@ static void begin(struct trace_span *span, const struct record *what)
     if (!self->traced)
         write_name(pen, self);
     span->state = TRACE_RECORDED;
-    span->cpu = cpu_now();
+    span->where = cpu_now();
     span->began_ns = pen->last_ns = weft_now();
     write_open(pen, self, span, what);
 }
@@ -404,7 +404,7 @@ static void end(const struct trace_span *span, const struct record *what)
     record->strand = self->id;
     record->about = span->state == TRACE_FOLDED;
     record->cpus[1] = cpu_now();
-    record->cpus[0] = record->about ? record->cpus[1] : span->cpu;
+    record->cpus[0] = record->about ? record->cpus[1] : span->where;
     record->span.began_ns = span->began_ns;
     record->span.ended_ns = pen->last_ns = now;
     publish(pen);

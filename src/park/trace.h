@@ -71,7 +71,7 @@ enum trace_state {
 struct trace_span {
     int64_t began_ns; /* RECORDED: when. FOLDED: not later than this */
     uint32_t tick;
-    uint16_t cpu;   /* FOLDED: where it is noted (debug/trace.c) */
+    uint16_t where; /* RECORDED: the CPU that it began on. FOLDED: its note (debug/trace.c) */
     uint16_t state; /* enum trace_state */
 };
 
