@@ -6,8 +6,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* A text; bytes that are not UTF-8 become "?". Empty or NULL: null. */
+/* A text; bytes that are not UTF-8 become "?". */
 json_t *json_out_text(const char *bytes);
+
+/* The same; empty or NULL: null. */
 json_t *json_out_text_or_null(const char *bytes);
 
 /* Writes the object, which it frees, and a newline.

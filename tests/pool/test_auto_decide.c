@@ -415,7 +415,7 @@ TEST(a_gil_is_no_matter_on_one_cpu)
 
 /* ---- locks */
 
-/* A window of 64 workers who wait for a lock when they do not compute, while more calls queue. */
+/* A window of workers who wait for a lock when they do not compute, while more calls queue. */
 static struct auto_sample fight_for_a_lock(uint32_t workers, double cpus)
 {
     int64_t wall = 20 * MS, busy = workers * wall, cpu = (int64_t)(cpus * (double)wall);
@@ -433,20 +433,24 @@ static struct auto_sample fight_for_a_lock(uint32_t workers, double cpus)
                                  .most = 256 };
 }
 
+/* One more of those, with as many workers as are wanted. */
+static void fight(struct auto_state *state, double cpus)
+{
+    struct auto_sample sample = fight_for_a_lock(state->size ? state->size : 2, cpus);
+    auto_decide(state, &sample);
+}
+
 TEST(a_wait_for_a_lock_is_no_reason_for_more_workers)
 {
     struct auto_state state = { 0 };
     for (int i = 0; i < 100; i++) {
-        struct auto_sample sample = fight_for_a_lock(state.size ? state.size : 2, 2);
-        auto_decide(&state, &sample);
+        fight(&state, 2);
         EXPECT_EQ(state.size, 2);
     }
     EXPECT_EQ(state.waiting, 0);
     state.size = 64;
-    for (int i = 0; i < 100; i++) {
-        struct auto_sample sample = fight_for_a_lock(state.size, 2);
-        auto_decide(&state, &sample);
-    }
+    for (int i = 0; i < 100; i++)
+        fight(&state, 2);
     EXPECT_EQ(state.size, 2);
 }
 
@@ -454,10 +458,8 @@ TEST(a_wait_for_a_lock_is_no_reason_for_more_workers)
 TEST(who_waits_for_a_lock_while_nobody_computes_is_joined_by_others)
 {
     struct auto_state state = { 0 };
-    for (int i = 0; i < 100; i++) {
-        struct auto_sample sample = fight_for_a_lock(state.size ? state.size : 2, 0.01);
-        auto_decide(&state, &sample);
-    }
+    for (int i = 0; i < 100; i++)
+        fight(&state, 0.01);
     EXPECT_EQ(state.size, 256);
 }
 
